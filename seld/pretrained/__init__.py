@@ -1,0 +1,1 @@
+"""Weights that ship with the package, one safetensors file each, with a card beside it."""
