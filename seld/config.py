@@ -1,0 +1,94 @@
+"""YAML and command line to dataclasses: types checked, unknown keys refused, every option explained.
+
+Each dataclass stands beside the part that it shapes; a recipe composes those it needs. The parsing itself is
+jsonargparse's.
+"""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonargparse
+import yaml
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+C = TypeVar("C")
+
+
+def parse(config_class: type[C], description: str, argv: Sequence[str] | None = None) -> C:
+    """The dataclass filled from defaults, `--config` files and options, in this order.
+
+    `--config` takes a path, or a bare name that is looked up in configs/. `--help` lists every option with
+    its default; `--print_config` prints what would run.
+
+    Raises:
+        ValueError: one line about the option, key or value that is wrong.
+    """
+    parser = jsonargparse.ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file, or the bare name of one in configs/")
+    parser.add_class_arguments(config_class)
+    try:
+        arguments = parser.parse_args(_find_configs(sys.argv[1:] if argv is None else argv))
+        parts = parser.instantiate_classes(arguments)
+    except (argparse.ArgumentError, TypeError) as error:
+        raise ValueError(_one_line(error)) from None
+    return config_class(**{field.name: parts[field.name] for field in dataclasses.fields(config_class)})
+
+
+def to_yaml(config: Any) -> str:
+    """The whole configuration as YAML, which `--config` reads back."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def run(main: Callable[[C], None], config_class: type[C], description: str) -> None:
+    """Parse, call `main`, and end with exit code 2 and one line on standard error on bad input."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        main(parse(config_class, description))
+    except (ValueError, OSError) as error:
+        sys.exit(_fail(error))
+
+
+def _fail(error: Exception) -> int:
+    print(f"error: {_one_line(error)}", file=sys.stderr)
+    return 2
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _find_configs(argv: Sequence[str]) -> list[str]:
+    """The arguments, with a bare --config name replaced by its path in configs/."""
+    found = list(argv)
+    for index, argument in enumerate(found):
+        name, separator, value = argument.partition("=")
+        if name != "--config":
+            continue
+        if separator:
+            found[index] = f"{name}={_config_path(value)}"
+        elif index + 1 < len(found):
+            found[index + 1] = str(_config_path(found[index + 1]))
+    return found
+
+
+def _config_path(name: str) -> Path:
+    for path in (Path(name), CONFIGS / name, CONFIGS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    raise ValueError(f"--config: no file {name}, neither here nor in {CONFIGS}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
