@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from seld.audio import SAMPLE_RATE
 from seld.labels import FRAME_SECONDS
 
+LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to about zero mean, unit variance
 _FLOOR = 1e-10  # power; -100 dB
-_CENTRE_DB, _SPREAD_DB = -40.0, 20.0  # bring the levels of usual recordings to about zero mean, unit variance
 
 
 @dataclass
@@ -78,12 +78,12 @@ class LogMelIntensity(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         spectrum = self._spectrum(audio)[:, [0, 3, 1, 2]]  # ACN order W Y Z X -> W X Y Z
-        parts = torch.view_as_real(spectrum)  # (B, 4, frames, bins, 2)
-        power = parts.square().sum(-1) @ self.mel
-        intensity = (parts[:, :1] * parts[:, 1:]).sum(-1) @ self.mel
+        real, imaginary = spectrum.real, spectrum.imag  # (B, 4, frames, bins)
+        power = (real.square() + imaginary.square()) @ self.mel
+        intensity = (real[:, :1] * real[:, 1:] + imaginary[:, :1] * imaginary[:, 1:]) @ self.mel
         energy = power.sum(1, keepdim=True) / 2
         level = 10 * power.clamp_min(_FLOOR).log10()
-        return torch.cat([(level - _CENTRE_DB) / _SPREAD_DB, intensity / energy.clamp_min(_FLOOR)], 1)
+        return torch.cat([(level - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB, intensity / energy.clamp_min(_FLOOR)], 1)
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         """(B, 4, samples) -> complex (B, 4, frames, bins); frame k is centred on sample (k + 1/2) hop."""

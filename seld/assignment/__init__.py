@@ -1,0 +1,70 @@
+"""Assignment layers: who among the estimates answers for which reference.
+
+Every layer is a callable `(cost, active) -> association`. `cost` (..., M, N) holds the angles in radians between
+M estimates (rows) and N references (columns), `active` (..., N) says which references sound. `association`
+(..., M, N) is in [0, 1]; row and column sums are at most 1; columns of silent references are 0. A user's own
+function of that form is a layer too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seld.assignment.hnet import Hnet
+from seld.assignment.hungarian import Hungarian, hungarian
+from seld.assignment.sinkhorn import Sinkhorn
+
+__all__ = ["AssignmentConfig", "FixedOrder", "Hnet", "Hungarian", "Sinkhorn", "build", "hungarian"]
+
+Layer = Callable[[Tensor, Tensor], Tensor]
+
+
+class FixedOrder:
+    """Reference n belongs to track n: no assignment at all, the baseline."""
+
+    def __call__(self, cost: Tensor, active: Tensor) -> Tensor:
+        """(..., M, N) cost and (..., N) activity -> (..., M, N) association."""
+        identity = torch.eye(*cost.shape[-2:], dtype=cost.dtype, device=cost.device)
+        return identity * active.unsqueeze(-2)
+
+
+@dataclass
+class AssignmentConfig:
+    """Which layer training goes through."""
+
+    kind: Literal["hnet", "sinkhorn", "hungarian", "pit", "none"] = "hnet"
+    """hnet: frozen deep Hungarian network; sinkhorn: entropic, implicit gradient; hungarian: exact, frame by
+    frame; pit: exact, one permutation per clip; none: fixed order"""
+    hnet: str = "hnet"
+    """shipped Hnet by name, or a weights file"""
+    temperature: float = 0.03
+    """of the Sinkhorn layer at the end of training, radians"""
+    first_temperature: float = 0.5
+    """of the Sinkhorn layer at the start; it falls geometrically over the first half of training"""
+
+    def __post_init__(self):
+        for name in ("temperature", "first_temperature"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"assignment.{name} must be > 0, got {getattr(self, name)}")
+
+
+def build(config: AssignmentConfig) -> Layer:
+    """The layer that a configuration names."""
+    layers = {
+        "hnet": lambda: Hnet.from_pretrained(config.hnet),
+        "sinkhorn": lambda: Sinkhorn(temperature=config.temperature),
+        "hungarian": lambda: Hungarian("frame"),
+        "pit": lambda: Hungarian("clip"),
+        "none": FixedOrder,
+    }
+    return layers[config.kind]()
+
+
+def anneal(layer: Layer, config: AssignmentConfig, progress: float) -> None:
+    """Set the temperature of a Sinkhorn layer for a share in [0, 1] of the training steps; others have none."""
+    if isinstance(layer, Sinkhorn):
+        fallen = min(1.0, 2 * progress)
+        layer.temperature = config.first_temperature ** (1 - fallen) * config.temperature**fallen

@@ -1,0 +1,253 @@
+"""Features to estimates: a convolutional recurrent network with one direction and one activity per track.
+
+The published DOAnet (Adavanne et al., WASPAA 2021) is one setting of it; its `linear` head regresses the
+directions from the recurrent state. The `attention` head instead lets each track attend over the
+time-frequency cells of a frame and average the intensity vectors there.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from seld.features import FeatureConfig, LogMelIntensity
+from seld.files import atomic_path
+from seld.geometry import normalize
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+class Estimate(NamedTuple):
+    """What the localizer says of a batch of clips."""
+
+    doa: Tensor
+    """(B, T, M, 3) unit vectors"""
+    activity_logit: Tensor
+    """(B, T, M)"""
+
+
+@dataclass
+class LocalizerConfig:
+    """Sizes of the localizer; the defaults train well on two cores."""
+
+    tracks: int = 2
+    """estimated tracks M: the most sources that can be followed at once"""
+    filters: list[int] = field(default_factory=lambda: [32, 64, 64])
+    """output channels of each 3x3 convolution block"""
+    time_pool: list[int] = field(default_factory=lambda: [5, 1, 1])
+    """max pooling over time after each block; the product must be features.frames_per_label"""
+    frequency_pool: list[int] = field(default_factory=lambda: [4, 2, 2])
+    """max pooling over mel bands after each block"""
+    recurrent_layers: int = 2
+    """bidirectional GRU layers"""
+    recurrent_units: int = 96
+    """units per direction"""
+    merge: Literal["concatenate", "multiply"] = "concatenate"
+    """how the two directions of the last recurrent layer are joined (DOAnet multiplies them)"""
+    linear_layers: int = 1
+    """hidden linear layers of each head"""
+    head: Literal["attention", "linear"] = "attention"
+    """directions by attention over intensity vectors, or by plain regression (DOAnet)"""
+    key_size: int = 16
+    """channels that a query of the attention head is compared on"""
+    dropout: float = 0.0
+    """share of channels dropped after each block"""
+
+    def __post_init__(self):
+        sizes = (len(self.filters), len(self.time_pool), len(self.frequency_pool))
+        if len(set(sizes)) != 1:
+            raise ValueError(f"localizer.filters, time_pool and frequency_pool need equal lengths, got {sizes}")
+        for name in ("tracks", "recurrent_layers", "recurrent_units", "key_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"localizer.dropout must be in [0, 1), got {self.dropout}")
+
+
+class Localizer(nn.Module):
+    """Features (B, 7, T x frames_per_label, F) -> Estimate for T label frames.
+
+    `features` turns audio into what `forward` reads; `locate` does both.
+    """
+
+    def __init__(self, config: LocalizerConfig | None = None, features: FeatureConfig | None = None):
+        super().__init__()
+        self.config = config = config or LocalizerConfig()
+        self.features = LogMelIntensity(features)
+        self._check_pooling()
+        channels = [self.features.channels, *config.filters]
+        pools = zip(config.time_pool, config.frequency_pool, strict=True)
+        self.blocks = nn.ModuleList(
+            _Block(before, after, pool, config.dropout)
+            for before, after, pool in zip(channels, channels[1:], pools, strict=False)
+        )
+        bands = self.features.config.mel_bands
+        for pool in config.frequency_pool:
+            bands //= pool
+        self.recurrent = nn.GRU(
+            config.filters[-1] * bands,
+            config.recurrent_units,
+            config.recurrent_layers,
+            batch_first=True,
+            bidirectional=True,
+        )
+        state = config.recurrent_units * (2 if config.merge == "concatenate" else 1)
+        head = _AttentionHead if config.head == "attention" else _LinearHead
+        self.direction = head(state, config)
+        self.activity = _perceptron(state, config.linear_layers, config.tracks)
+
+    def forward(self, features: Tensor) -> Estimate:
+        hidden, fine = features, None
+        for block in self.blocks:
+            hidden, unpooled = block(hidden)
+            fine = unpooled if fine is None else fine
+        state, _ = self.recurrent(hidden.transpose(1, 2).flatten(2))  # (B, T, channels x bands) -> (B, T, H)
+        if self.config.merge == "multiply":
+            forward, backward = state.tanh().chunk(2, -1)
+            state = forward * backward
+        doa = self.direction(state, fine, features[:, -3:])
+        return Estimate(normalize(doa), self.activity(state))
+
+    @torch.inference_mode()
+    def locate(self, audio: Tensor, block_s: float = 60.0, context_s: float = 5.0) -> Estimate:
+        """Estimates (T, M, 3), (T, M) of one recording (4, samples) at 24 kHz, on the model's device.
+
+        Long recordings go through in blocks with context on both sides, so that memory stays flat.
+        """
+        was_training = self.training
+        self.eval()
+        per_label = self.features.config.hop * self.features.config.frames_per_label
+        block, context = (max(1, round(seconds * 10)) for seconds in (block_s, context_s))
+        frames = self.features.label_frames(audio.shape[-1])
+        parts = []
+        for begin in range(0, frames, block):
+            first, last = max(0, begin - context), min(frames, begin + block + context)
+            piece = audio[:, first * per_label : last * per_label].to(self.features.window.device)
+            estimate = self(self.features(piece.unsqueeze(0)))
+            keep = slice(begin - first, min(begin + block, frames) - first)
+            parts.append(Estimate(*(value[0, keep] for value in estimate)))
+        self.train(was_training)
+        return Estimate(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    def save(self, path: str | Path) -> None:
+        """Weights and configuration in one safetensors file, which `from_pretrained` reads."""
+        config = {"localizer": asdict(self.config), "features": asdict(self.features.config)}
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        with atomic_path(path) as temporary:
+            safetensors.torch.save_file(weights, temporary, {"seld.localizer": json.dumps(config)})
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> "Localizer":
+        """The localizer of a run folder, of a file, or that ships under a name; in evaluation mode.
+
+        Raises:
+            ValueError: when there is no such model, or the file is damaged or holds something else.
+        """
+        path = _find_model(name)
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except safetensors.SafetensorError as error:
+            raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
+        if "seld.localizer" not in metadata:
+            raise ValueError(f"{path}: holds weights of something else than a localizer")
+        config = json.loads(metadata["seld.localizer"])
+        localizer = cls(LocalizerConfig(**config["localizer"]), FeatureConfig(**config["features"]))
+        localizer.load_state_dict(weights)
+        return localizer.eval()
+
+    def _check_pooling(self) -> None:
+        pooled = torch.tensor(self.config.time_pool).prod()
+        if pooled != self.features.config.frames_per_label:
+            raise ValueError(
+                f"localizer.time_pool must multiply to features.frames_per_label = "
+                f"{self.features.config.frames_per_label}, got {self.config.time_pool}"
+            )
+        if torch.tensor(self.config.frequency_pool).prod() > self.features.config.mel_bands:
+            raise ValueError(
+                f"localizer.frequency_pool leaves none of {self.features.config.mel_bands} mel bands: "
+                f"{self.config.frequency_pool}"
+            )
+
+
+class _Block(nn.Module):
+    """3x3 convolution, batch norm, ReLU; returns the max-pooled map and the one before pooling."""
+
+    def __init__(self, before: int, after: int, pool: tuple[int, int], dropout: float):
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, 3, padding=1)
+        self.norm = nn.BatchNorm2d(after)
+        self.pool = nn.MaxPool2d(pool)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.norm(self.convolution(maps)).relu()
+        return self.dropout(self.pool(maps)), maps
+
+
+class _LinearHead(nn.Module):
+    """Directions by regression from the recurrent state, tanh at the end (DOAnet)."""
+
+    def __init__(self, state: int, config: LocalizerConfig):
+        super().__init__()
+        self.tracks = config.tracks
+        self.output = _perceptron(state, config.linear_layers, 3 * config.tracks)
+
+    def forward(self, state: Tensor, fine: Tensor, intensity: Tensor) -> Tensor:
+        """(B, T, H) state -> (B, T, M, 3); the other arguments are the attention head's."""
+        return self.output(state).tanh().unflatten(-1, (self.tracks, 3))
+
+
+class _AttentionHead(nn.Module):
+    """Directions as attention-weighted means of the intensity vectors of a frame's cells.
+
+    The query of a track comes from the recurrent state, the key of a cell from local convolution features and
+    its intensity vector; a correction from the state, zero at the start, is added. So the network learns
+    which cells to trust (those that the direct sound of this source dominates) rather than the directions.
+    """
+
+    def __init__(self, state: int, config: LocalizerConfig):
+        super().__init__()
+        self.tracks, self.size = config.tracks, config.key_size
+        self.query = _perceptron(state, config.linear_layers, config.tracks * config.key_size)
+        self.key = nn.Conv2d(config.filters[0] + 3, config.key_size, 1)
+        self.correction = _perceptron(state, config.linear_layers, 3 * config.tracks)
+        nn.init.zeros_(self.correction[-1].weight)
+        nn.init.zeros_(self.correction[-1].bias)
+
+    def forward(self, state: Tensor, fine: Tensor, intensity: Tensor) -> Tensor:
+        """(B, T, H), (B, C, T x s, F), (B, 3, T x s, F) -> (B, T, M, 3)."""
+        frames = state.shape[1]
+        query = self.query(state).unflatten(-1, (self.tracks, self.size)) / self.size**0.5
+        key = _cells(self.key(torch.cat([fine, intensity], 1)), frames)
+        weight = (query @ key).softmax(-1)  # (B, T, M, cells)
+        mean = weight @ _cells(intensity, frames).transpose(-1, -2)
+        return mean + self.correction(state).unflatten(-1, (self.tracks, 3))
+
+
+def _cells(maps: Tensor, frames: int) -> Tensor:
+    """(B, C, T x s, F) -> (B, T, C, s x F): all cells of each label frame."""
+    return maps.unflatten(2, (frames, -1)).transpose(1, 2).flatten(3)
+
+
+def _perceptron(inputs: int, hidden_layers: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for _ in range(hidden_layers):
+        layers += [nn.Linear(inputs, 128), nn.ReLU()]
+        inputs = 128
+    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
+def _find_model(name: str | Path) -> Path:
+    path = Path(name)
+    candidates = [path / "best.safetensors", path / "last.safetensors", path, PRETRAINED / f"{name}.safetensors"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ValueError(f"{name}: no run folder with best.safetensors, no weights file, no model of that name")
