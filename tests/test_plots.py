@@ -1,0 +1,52 @@
+import matplotlib.colors
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from seld.plots import COLOURS, REFERENCE_COLOUR, plot_curves, plot_tracks
+
+
+def rows(azimuths, source=0) -> pd.DataFrame:
+    frames = range(len(azimuths))
+    return pd.DataFrame({"frame": frames, "class": 0, "source": source, "azimuth": azimuths, "elevation": 30})
+
+
+def pixels(path, colour: str) -> np.ndarray:
+    """Where the picture (its left four fifths, without the legend) has exactly this colour."""
+    picture = matplotlib.image.imread(path)[..., :3]
+    same = np.abs(picture - matplotlib.colors.to_rgb(colour)).max(-1) < 1 / 255
+    return same[:, : picture.shape[1] * 4 // 5]
+
+
+def test_each_track_has_its_colour_and_references_are_grey(tmp_path):
+    path = tmp_path / "tracks.png"
+    plot_tracks(rows([0] * 20), pd.concat([rows([50] * 20, 3), rows([-50] * 20, 8)]), path)
+    assert pixels(path, REFERENCE_COLOUR).sum() > pixels(path, COLOURS[0]).sum() > 100
+    assert pixels(path, COLOURS[1]).sum() > 100
+    assert pixels(path, COLOURS[2]).sum() == 0
+
+
+def test_no_line_joins_the_two_ends_of_the_azimuth(tmp_path):
+    path = tmp_path / "wrap.png"
+    plot_tracks(None, rows([178, 179, -180, -179] * 5), path)
+    heights = np.flatnonzero(pixels(path, COLOURS[0]).any(axis=1)) / len(pixels(path, COLOURS[0]))
+    azimuth_panel = heights[heights < 0.55]
+    assert azimuth_panel.min() < 0.15 and azimuth_panel.max() > 0.45
+    assert not ((azimuth_panel > 0.15) & (azimuth_panel < 0.45)).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_silence_is_an_empty_picture(tmp_path):
+    path = tmp_path / "silence.png"
+    plot_tracks(rows([]), rows([]), path)
+    assert pixels(path, COLOURS[0]).sum() == 0
+
+
+def test_curves_leave_out_missing_values(tmp_path):
+    history = pd.DataFrame({"epoch": range(9), "loss": np.linspace(2, 1, 9), "LE": [np.nan, 30, np.nan] * 3})
+    plot_curves(history, tmp_path / "each.png")
+    plot_curves(history, tmp_path / "one.png", {"anything": ["loss", "LE"]})
+    assert pixels(tmp_path / "each.png", COLOURS[0]).sum() > 100
+    assert pixels(tmp_path / "one.png", COLOURS[1]).sum() > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["each.png", "one.png"]
