@@ -1,0 +1,110 @@
+"""Where dry sounds come from: the synthesiser, or a folder of recordings.
+
+Both are split so that no sound is in two of training, validation and test: recordings by a hash of their path
+inside the folder (so a file keeps its split when others are added), synthetic sounds by disjoint seeds.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from seld.audio import SAMPLE_RATE, read_audio
+from seld.scenes.config import SPLITS, SceneConfig
+from seld.scenes.signals import fade
+from seld.scenes.synthesis import FAMILIES, Sound, synthesize
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+_SHARES = {"train": 70, "validation": 10, "test": 20}  # percent of a user's files
+_SILENT = 1e-4  # rms below which a recording holds nothing to localize
+_TRIM_DB = 40.0  # ends of a recording that are this far below its loudest 20 ms are cut off
+
+
+class SyntheticEvents:
+    """Sounds of the synthesiser; the split is a residue of the seed."""
+
+    def __init__(self, config: SceneConfig):
+        self.classes = tuple(FAMILIES)
+        self._config = config
+        self._residue = SPLITS.index(config.split)
+
+    def draw(self, rng: np.random.Generator) -> Sound:
+        """A random sound, rms 1, of `event_seconds`."""
+        seed = int(rng.integers(2**40)) * len(SPLITS) + self._residue
+        audio, family = synthesize(np.random.default_rng(seed), self._config.event_seconds)
+        return Sound(audio, family, f"{self.classes[family]}:{seed}")
+
+
+class RecordedEvents:
+    """Sounds from the files of a folder; its subfolders are the classes, in alphabetical order.
+
+    Raises:
+        ValueError: when the folder holds no sound files, or none for this split.
+        FileNotFoundError: when there is no such folder.
+    """
+
+    def __init__(self, config: SceneConfig):
+        self._folder = Path(config.events)
+        self._seconds = config.event_seconds
+        if not self._folder.is_dir():
+            raise FileNotFoundError(f"{self._folder}: no such folder of events")
+        files = sorted(
+            path.relative_to(self._folder) for path in self._folder.rglob("*") if path.suffix.lower() in SUFFIXES
+        )
+        if not files:
+            raise ValueError(f"{self._folder}: expected sound files ({', '.join(SUFFIXES)}), found none")
+        self.classes = tuple(sorted({_class_name(path) for path in files}))
+        self.files = tuple(path for path in files if split_of(path) == config.split)
+        if not self.files:
+            raise ValueError(
+                f"{self._folder}: none of its {len(files)} sound files falls into the split {config.split} "
+                f"({_SHARES[config.split]} % of the files); add more"
+            )
+
+    def draw(self, rng: np.random.Generator) -> Sound:
+        """A random file, cut to a random part of at most `event_seconds`, rms 1."""
+        longest = int(rng.uniform(*self._seconds) * SAMPLE_RATE)
+        path = self.files[rng.integers(len(self.files))]
+        audio = _read_mono(self._folder / path)
+        start = int(rng.integers(max(0, len(audio) - longest) + 1))
+        audio = fade(audio[start : start + longest])
+        # A quiet part of a long recording must not be blown up into noise.
+        audio = audio / max(np.sqrt(np.mean(audio**2)), _SILENT)
+        return Sound(audio, self.classes.index(_class_name(path)), path.as_posix())
+
+
+def open_events(config: SceneConfig) -> SyntheticEvents | RecordedEvents:
+    """The source of dry sounds that the configuration asks for."""
+    return SyntheticEvents(config) if config.events is None else RecordedEvents(config)
+
+
+def split_of(path: Path) -> str:
+    """The split of a file, from its path inside the folder of events alone."""
+    ticket = int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8]) % 100
+    for split, share in _SHARES.items():
+        if ticket < share:
+            return split
+        ticket -= share
+    raise AssertionError("the shares sum to 100")
+
+
+def _class_name(path: Path) -> str:
+    return path.parts[0] if len(path.parts) > 1 else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _read_mono(path: Path) -> np.ndarray:
+    """The sound (samples,) of a file, channels averaged, silent ends cut off.
+
+    Raises:
+        ValueError: when the file is unreadable or silent.
+    """
+    audio = read_audio(path).numpy().mean(axis=0)
+    frame = SAMPLE_RATE // 50
+    power = np.add.reduceat(audio.astype(np.float64) ** 2, np.arange(0, len(audio), frame)) / frame
+    if power.max() < _SILENT**2:
+        raise ValueError(f"{path}: expected a sound, the recording is silent")
+    loud = np.flatnonzero(power > power.max() * 10 ** (-_TRIM_DB / 10))
+    return audio[loud[0] * frame : (loud[-1] + 1) * frame]

@@ -1,0 +1,125 @@
+"""Folders of clips in DCASE layout: worker processes, and a run that goes on where it stopped."""
+
+import dataclasses
+import json
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from seld.audio import write_audio
+from seld.files import atomic_path
+from seld.labels import write_rows
+from seld.scenes.config import SPLITS, SceneConfig
+from seld.scenes.events import RecordedEvents, SyntheticEvents, open_events
+from seld.scenes.mixing import make_clip
+
+_FOLD = {"train": 3, "validation": 2, "test": 1}  # as TAU-NIGENS 2020 numbers them
+
+
+def make_scenes(config: SceneConfig, output: str | Path, workers: int = 1, progress: bool = True) -> None:
+    """Fill `output` with `config.clips` clips of one split, leaving those that are already there.
+
+    A clip is foa_dev/NAME.flac, metadata_dev/NAME.csv and scene_dev/NAME.json (how it was made: room, noise,
+    every event). The configuration lies in scenes_SPLIT.json; splits may share a folder.
+
+    Args:
+        workers: processes; the bytes written do not depend on their number.
+
+    Raises:
+        ValueError: when the folder holds scenes of another configuration, or a file of events is bad.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    output = Path(output)
+    events = open_events(config)
+    _claim(output, config, events)
+    missing = [number for number in range(config.clips) if not _paths(output, config, number)[-1].is_file()]
+    bar = tqdm(
+        total=config.clips,
+        initial=config.clips - len(missing),
+        desc=f"{config.split} scenes",
+        unit="clip",
+        disable=not progress,
+    )
+    with bar:
+        if workers == 1 or len(missing) < 2:
+            for number in missing:
+                _make(output, config, events, number)
+                bar.update()
+            return
+        # spawn: a forked child of a process whose torch threads are running can hang.
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(min(workers, len(missing)), _start_worker, (output, config)) as pool:
+            for _ in pool.imap_unordered(_work, missing):
+                bar.update()
+
+
+def clip_name(split: str, number: int) -> str:
+    """The name, without suffix, of clip `number` of a split; every clip has a room of its own."""
+    return f"fold{_FOLD[split]}_room{number + 1:04d}_mix001"
+
+
+def clip_generator(config: SceneConfig, number: int) -> np.random.Generator:
+    """The source of everything random in one clip."""
+    return np.random.default_rng([config.seed, SPLITS.index(config.split), number])
+
+
+def _make(output: Path, config: SceneConfig, events: SyntheticEvents | RecordedEvents, number: int) -> None:
+    clip = make_clip(clip_generator(config, number), events, config)
+    description, audio, metadata = _paths(output, config, number)
+    _write_json(description, clip.description)
+    write_audio(audio, clip.audio)
+    write_rows(metadata, clip.rows)
+
+
+def _paths(output: Path, config: SceneConfig, number: int) -> tuple[Path, Path, Path]:
+    """The files of a clip in the order of writing: the clip is done when the last one is there."""
+    name = clip_name(config.split, number)
+    return (
+        output / "scene_dev" / f"{name}.json",
+        output / "foa_dev" / f"{name}.flac",
+        output / "metadata_dev" / f"{name}.csv",
+    )
+
+
+def _claim(output: Path, config: SceneConfig, events: SyntheticEvents | RecordedEvents) -> None:
+    """Store the configuration in the folder, or see that the stored one is the same but for `clips`."""
+    path = output / f"scenes_{config.split}.json"
+    options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
+    # Through JSON and back, so that tuples compare with the lists that were read.
+    wanted = json.loads(json.dumps({**options, "classes": events.classes}))
+    if path.is_file():
+        try:
+            stored = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}:{error.lineno}: expected the configuration of scenes, {error.msg}") from None
+        for key in wanted.keys() - {"clips"}:
+            if stored.get(key) != wanted[key]:
+                raise ValueError(
+                    f"{output}: holds {config.split} scenes made with {key} {stored.get(key)}, not "
+                    f"{wanted[key]}; use another folder or remove it"
+                )
+    _write_json(path, wanted)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+_worker: tuple[Path, SceneConfig, SyntheticEvents | RecordedEvents]
+
+
+def _start_worker(output: Path, config: SceneConfig) -> None:
+    """Runs once in each worker process."""
+    global _worker
+    torch.set_num_threads(1)
+    _worker = (output, config, open_events(config))
+
+
+def _work(number: int) -> None:
+    output, config, events = _worker
+    _make(output, config, events, number)
