@@ -8,8 +8,6 @@
     scores.json         the final table
 """
 
-import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ import pandas as pd
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from seld.files import atomic_path
+from seld.files import atomic_path, write_json
 
 
 class Run:
@@ -47,7 +45,7 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Put a JSON file into the folder; a figure that is not defined (NaN) becomes null."""
-        self.write(name, json.dumps(_without_nan(value), indent=2) + "\n")
+        write_json(self.folder / name, value)
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the checkpoint; the one before stays until this one is whole."""
@@ -77,11 +75,3 @@ class Run:
         with SummaryWriter(os.fspath(self.folder / "tensorboard")) as writer:
             for name, value in history[-1].items():
                 writer.add_scalar(name, value, history[-1]["epoch"])
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

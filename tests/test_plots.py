@@ -45,8 +45,9 @@ def test_silence_is_an_empty_picture(tmp_path):
 
 def test_curves_leave_out_missing_values(tmp_path):
     history = pd.DataFrame({"epoch": range(9), "loss": np.linspace(2, 1, 9), "LE": [np.nan, 30, np.nan] * 3})
-    plot_curves(history, tmp_path / "each.png")
+    history.to_csv(tmp_path / "log.csv", index=False)
+    plot_curves(tmp_path / "log.csv", tmp_path / "each.png")
     plot_curves(history, tmp_path / "one.png", {"anything": ["loss", "LE"]})
     assert pixels(tmp_path / "each.png", COLOURS[0]).sum() > 100
     assert pixels(tmp_path / "one.png", COLOURS[1]).sum() > 100
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["each.png", "one.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["each.png", "log.csv", "one.png"]
