@@ -21,7 +21,7 @@ class SceneConfig:
     """most sources that sound at once, 1 to 5"""
     event_seconds: tuple[float, float] = (0.3, 6.0)
     """shortest and longest event, seconds"""
-    gap_seconds: tuple[float, float] = (0.1, 3.0)
+    gap_seconds: tuple[float, float] = (0.1, 2.0)
     """silence between one event and the next of the same voice, seconds"""
     moving: float = 0.5
     """share of the events that move, 0 to 1"""

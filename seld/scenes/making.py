@@ -50,8 +50,7 @@ def make_scenes(config: SceneConfig, output: str | Path, workers: int = 1, progr
                 _make(output, config, events, number)
                 bar.update()
             return
-        # spawn: a forked child of a process whose torch threads are running can hang.
-        context = multiprocessing.get_context("spawn")
+        context = _process_context()
         with context.Pool(min(workers, len(missing)), _start_worker, (output, config)) as pool:
             for _ in pool.imap_unordered(_work, missing):
                 bar.update()
@@ -108,6 +107,18 @@ def _claim(output: Path, config: SceneConfig, events: SyntheticEvents | Recorded
 def _write_json(path: Path, content: dict) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _process_context() -> multiprocessing.context.BaseContext:
+    """How workers start. Forking a process whose torch threads run can hang; a clean server can be forked.
+
+    The server imports torch once, which takes seconds, where spawned workers would each do so.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 _worker: tuple[Path, SceneConfig, SyntheticEvents | RecordedEvents]

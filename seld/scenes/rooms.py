@@ -16,6 +16,8 @@ WALL_MARGIN_M = 0.3  # sources stay this far from walls
 ARRAY_MARGIN_M = 0.7
 SPEED_OF_SOUND = 343.0  # metres per second
 
+_TRIES = 400
+
 
 class Room(NamedTuple):
     """A shoebox with a microphone array in it."""
@@ -104,24 +106,24 @@ def draw_path(rng: np.random.Generator, room: Room, seconds: float, config: Scen
 
 
 def _draw_position(rng: np.random.Generator, room: Room, config: SceneConfig) -> np.ndarray:
-    """A position (3,) in a uniformly random direction, so that every azimuth is equally frequent.
+    """A position (3,) in the room, every direction and distance that fits having the same chance.
 
     Raises:
         ValueError: when hardly a direction has room for the smallest distance.
     """
     nearest, farthest = config.distance_m
-    for _ in range(200):
-        direction = rng.standard_normal(3)
-        direction /= np.linalg.norm(direction)
-        away = room.positions(direction, 1.0) - room.array_m
-        walls = np.where(away > 0, room.size_m - WALL_MARGIN_M, WALL_MARGIN_M)
-        reach = min(farthest, np.min((walls - room.array_m) / away))
-        if reach >= nearest:
-            return room.array_m + away * rng.uniform(nearest, reach)
-    raise ValueError(
-        f"scenes.distance_m must fit into the room, got at least {nearest:g} m in a room of "
-        f"{' x '.join(f'{side:.1f}' for side in room.size_m)} m"
-    )
+    direction = rng.standard_normal((_TRIES, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    # Half of the tries at the smallest distance: a small room has no place for most of the range.
+    distance = np.r_[rng.uniform(nearest, farthest, _TRIES // 2), np.full(_TRIES // 2, nearest)]
+    position = room.positions(direction, distance)
+    fits = ((position >= WALL_MARGIN_M) & (position <= room.size_m - WALL_MARGIN_M)).all(axis=1)
+    if not fits.any():
+        raise ValueError(
+            f"scenes.distance_m must fit into the room, got at least {nearest:g} m in a room of "
+            f"{' x '.join(f'{side:.1f}' for side in room.size_m)} m"
+        )
+    return position[np.argmax(fits)]
 
 
 def _draw_line(rng: np.random.Generator, room: Room, start: np.ndarray, length: float) -> np.ndarray:
