@@ -52,7 +52,7 @@ def test_an_empty_file_is_silence_but_a_missing_one_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("protocol", ["", "doa+", "dcase1999"])
 def test_an_unknown_protocol_is_refused_with_the_known_ones(protocol):
-    with pytest.raises(ValueError, match="protocol must be of doa, mot"):
+    with pytest.raises(ValueError, match="protocol must be one of doa, mot"):
         evaluate(rows(0), rows(0), protocol)
 
 

@@ -40,7 +40,8 @@ def evaluate(
     names = protocol.split("+")
     for name in names:
         if name not in PROTOCOLS:
-            raise ValueError(f"protocol must be of {', '.join(PROTOCOLS)} (joined by +), got {protocol!r}")
+            known = ", ".join(PROTOCOLS)
+            raise ValueError(f"protocol must be one of {known}, or several joined by +, got {protocol!r}")
     if not 0 < threshold_deg <= 180:
         raise ValueError(f"threshold_deg must be above 0 and at most 180, got {threshold_deg}")
     counts: dict[str, dict[str, pd.DataFrame]] = {name: {} for name in names}

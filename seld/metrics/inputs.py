@@ -58,7 +58,9 @@ def _sources(rows: Rows, side: str) -> Mapping[str, pd.DataFrame | Path]:
             raise ValueError(f"{side}: the mapping holds no clip")
         return rows
     path = Path(rows)
-    if not path.is_dir():
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such {side} file or folder")
+    if path.is_file():
         return {"": path}
     found: dict[str, Path] = {}
     for file in sorted(path.rglob("*.csv")):
