@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import pandas as pd
 import safetensors
 import safetensors.torch
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
+from seld.labels import rows_from_grid
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -114,7 +116,7 @@ class Localizer(nn.Module):
         return Estimate(normalize(doa), self.activity(state))
 
     @torch.inference_mode()
-    def locate(self, audio: Tensor, block_s: float = 60.0, context_s: float = 5.0) -> Estimate:
+    def locate(self, audio: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
         """Estimates (T, M, 3), (T, M) of one recording (4, samples) at 24 kHz, on the model's device.
 
         Long recordings go through in blocks with context on both sides, so that memory stays flat.
@@ -251,3 +253,9 @@ def _find_model(name: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     raise ValueError(f"{name}: no run folder with best.safetensors, no weights file, no model of that name")
+
+
+def estimated_rows(estimate: Estimate, threshold: float = 0.5) -> pd.DataFrame:
+    """DCASE rows of one clip's estimates (T, M, 3), (T, M): the tracks whose activity exceeds the threshold."""
+    active = estimate.activity_logit.sigmoid() > threshold
+    return rows_from_grid(estimate.doa.float().cpu().numpy(), active.cpu().numpy())

@@ -23,6 +23,8 @@ def hungarian(cost: Tensor, active: Tensor | None = None, present: Tensor | None
     Raises:
         ValueError: when the cost is not finite; names the first such matrix of the batch.
     """
+    if cost.numel() == 0:
+        return torch.zeros_like(cost)
     *batch, rows, columns = cost.shape
     flat = cost.detach().reshape(-1, rows, columns)
     finite = flat.isfinite().flatten(1).all(-1)
@@ -30,8 +32,6 @@ def hungarian(cost: Tensor, active: Tensor | None = None, present: Tensor | None
         raise ValueError(f"cost must be finite, matrix {int((~finite).nonzero()[0])} of the batch is not")
     active = _mask(active, (*batch, columns), cost.device).reshape(-1, columns)
     present = _mask(present, (*batch, rows), cost.device).reshape(-1, rows)
-    if flat.numel() == 0:
-        return torch.zeros_like(cost)
     solve = _enumerate if _ways(rows, columns) <= _MOST_ENUMERATED else _solve_each
     return solve(flat, active, present).to(cost.dtype).reshape(cost.shape)
 

@@ -1,0 +1,255 @@
+"""Train a localizer through an assignment layer and score it on unseen rooms and sounds.
+
+    python recipes/train_doa.py --config seld.yaml
+    python recipes/train_doa.py --config seld.yaml --assignment.kind pit --run_dir runs/pit
+    python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR
+
+Scenes are made when there are none. Started again with the same --run_dir, a run goes on where it stopped.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from lightning.fabric import Fabric
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+from tqdm import tqdm
+
+from seld import assignment, config
+from seld.assignment import AssignmentConfig
+from seld.audio import read_audio
+from seld.classical import intensity_histogram
+from seld.clips import Batch, Clip, ClipData, SegmentConfig, Segments, find_clips, load_clips
+from seld.features import FeatureConfig
+from seld.geometry import pairwise_angular_distance
+from seld.labels import read_rows, write_rows
+from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows
+from seld.losses import LossConfig, MotLoss, mot_loss
+from seld.metrics import evaluate
+from seld.plots import plot_curves, plot_tracks
+from seld.run import Run
+from seld.scenes import SceneConfig, make_scenes
+
+TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
+
+
+@dataclass
+class DataConfig:
+    """Where the clips lie; scenes are made for the splits that are not given."""
+
+    train: Path | None = None
+    """folder in DCASE layout to train on"""
+    validation: Path | None = None
+    """folder in DCASE layout to choose the best epoch on"""
+    test: Path | None = None
+    """folder in DCASE layout for the final table"""
+    made: Path = Path("data/scenes")
+    """folder for scenes that are made"""
+    validation_clips: int = 20
+    """scenes made for validation"""
+    test_clips: int = 40
+    """scenes made for the final table"""
+    segments: SegmentConfig = field(default_factory=SegmentConfig)
+
+
+@dataclass
+class TrainConfig:
+    """The optimization."""
+
+    epochs: int = 20
+    """passes over the training clips"""
+    batch: int = 16
+    """segments per step and device"""
+    learning_rate: float = 2e-3
+    """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine"""
+    weight_decay: float = 1e-2
+    """of AdamW"""
+    gradient_clip: float = 1.0
+    """largest norm of the gradient"""
+    accelerator: str = "auto"
+    """cpu, cuda, mps or auto"""
+    devices: int = 1
+    """devices per machine"""
+    machines: int = 1
+    """machines that train together, each started by the cluster's launcher"""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """number format of the network"""
+
+    def __post_init__(self):
+        for name in ("epochs", "batch", "devices", "machines"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name} must be >= 1, got {getattr(self, name)}")
+
+
+@dataclass
+class Config:
+    """One experiment."""
+
+    run_dir: Path = Path("runs/seld")
+    """folder for everything that the run makes"""
+    seed: int = 0
+    """of weights, segments and scenes"""
+    data: DataConfig = field(default_factory=DataConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    localizer: LocalizerConfig = field(default_factory=LocalizerConfig)
+    assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def main(options: Config) -> None:
+    torch.set_flush_denormal(True)  # small Sinkhorn temperatures make denormals, which are slow
+    train = options.train
+    fabric = Fabric(train.accelerator, devices=train.devices, num_nodes=train.machines, precision=train.precision)
+    fabric.launch()
+    run = Run(options.run_dir, config.to_yaml(options))
+    with fabric.rank_zero_first():
+        folders = {split: scene_folder(options, split) for split in ("train", "validation", "test")}
+    fit(options, fabric, run, folders)
+    if fabric.global_rank == 0:
+        report(run, find_clips(folders["test"]))
+
+
+def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
+    """Train, or go on training, until the last epoch; the best weights are in the run folder then."""
+    fabric.seed_everything(options.seed, verbose=False)
+    localizer = Localizer(options.localizer, options.features)
+    train = options.train
+    optimizer = torch.optim.AdamW(localizer.parameters(), train.learning_rate, weight_decay=train.weight_decay)
+    done, history = 0, []
+    if state := run.load():
+        localizer.load_state_dict(state["localizer"])
+        optimizer.load_state_dict(state["optimizer"])
+        done, history = state["epochs"], state["history"]
+    if done == train.epochs:
+        return
+    slots = options.localizer.tracks
+    validation_clips = find_clips(folders["validation"])
+    validation = load_clips(validation_clips, localizer.features, slots, "validation features")
+    clips = load_clips(find_clips(folders["train"]), localizer.features, slots, "training features")
+    segments = Segments(clips, options.data.segments, options.features.frames_per_label, options.seed)
+    sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
+    loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate)
+    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    network, optimizer = fabric.setup(localizer, optimizer)
+    assign = assignment.build(options.assignment)
+    if isinstance(assign, torch.nn.Module):
+        assign = assign.to(fabric.device)
+
+    steps = train.epochs * len(loader)
+    for epoch in range(done, train.epochs):
+        fabric.seed_everything(options.seed + epoch, verbose=False)  # what a resumed run draws, too
+        sampler.set_epoch(epoch)
+        segments.epoch = epoch
+        started, sums = time.perf_counter(), torch.zeros(len(MotLoss._fields))
+        network.train()
+        bar = tqdm(loader, f"epoch {epoch + 1}/{train.epochs}", leave=False, disable=fabric.global_rank > 0)
+        for step, batch in enumerate(bar, epoch * len(loader)):
+            set_rate(optimizer, train.learning_rate, step / steps)
+            assignment.anneal(assign, options.assignment, step / steps)
+            estimate = Estimate(*network(batch.features))
+            cost = pairwise_angular_distance(estimate.doa, batch.doa)
+            association = assign(cost, batch.active)
+            loss = mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
+            fabric.backward(loss.total)
+            fabric.clip_gradients(network, optimizer, max_norm=train.gradient_clip, error_if_nonfinite=True)
+            optimizer.step()
+            optimizer.zero_grad()
+            sums += torch.stack(loss).detach().cpu()
+            bar.set_postfix(loss=f"{sums[0] / (step % len(loader) + 1):.3f}")
+        if fabric.global_rank == 0:
+            line = dict(zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True))
+            line |= validate(localizer, validation_clips, validation)
+            line |= {"epoch": epoch + 1, "seconds": time.perf_counter() - started}
+            history.append(line)
+            tqdm.write(" ".join(f"{name} {value:.3g}" for name, value in line.items()))
+            if line["F20"] >= max(entry["F20"] for entry in history):
+                localizer.save(run.folder / "best.safetensors")
+            localizer.save(run.folder / "last.safetensors")
+            run.log(history)
+            run.save(
+                {
+                    "localizer": localizer.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "epochs": epoch + 1,
+                    "history": history,
+                }
+            )
+        fabric.barrier()
+
+
+def scene_folder(options: Config, split: str) -> Path:
+    """The folder of a split: the one that is given, or one with scenes that are made now."""
+    given = getattr(options.data, split)
+    if given is not None:
+        return given
+    clips = options.scenes.clips if split == "train" else getattr(options.data, f"{split}_clips")
+    folder = options.data.made / split
+    make_scenes(replace(options.scenes, split=split, clips=clips), folder)
+    return folder
+
+
+def collate(segments: list[Batch]) -> Batch:
+    return Batch(*(torch.stack(parts) for parts in zip(*segments, strict=True)))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) -> None:
+    """Learning rate at a share in [0, 1) of the steps: linear rise over the first tenth, then a cosine to 0."""
+    rise = 0.1
+    falling = (progress - rise) / (1 - rise)
+    rate = progress / rise if progress < rise else (1 + math.cos(math.pi * falling)) / 2
+    for group in optimizer.param_groups:
+        group["lr"] = highest * max(rate, 1e-3)
+
+
+@torch.inference_mode()
+def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> dict[str, float]:
+    """Scores of whole clips whose features are in memory."""
+    localizer.eval()
+    device = localizer.features.window.device
+    references, estimates = {}, {}
+    for clip, loaded in zip(clips, data, strict=True):
+        estimate = localizer(loaded.features.float().unsqueeze(0).to(device))
+        references[clip.audio.stem] = read_rows(clip.metadata)
+        estimates[clip.audio.stem] = estimated_rows(Estimate(*(value[0] for value in estimate)))
+    scores = evaluate(references, estimates, "doa+mot")
+    return {name: scores[name] for name in TABLE}
+
+
+def report(run: Run, clips: list[Clip]) -> None:
+    """Estimates, figures and the final table of the best weights, beside the classical method."""
+    localizer = Localizer.from_pretrained(run.folder)
+    methods = {
+        "localizer": lambda audio: estimated_rows(localizer.locate(audio)),
+        "intensity histogram": lambda audio: intensity_histogram(audio, localizer.config.tracks),
+    }
+    references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
+    scores = {}
+    for name, locate in methods.items():
+        estimates = {}
+        for clip in tqdm(clips, name, unit="clip", leave=False):
+            rows = estimates[clip.audio.stem] = locate(read_audio(clip.audio, channels=4))
+            write_rows(run.folder / "estimates" / name.replace(" ", "_") / f"{clip.audio.stem}.csv", rows)
+            if name == "localizer" and len(estimates) <= 4:
+                plot_tracks(references[clip.audio.stem], rows, run.folder / "figures" / f"{clip.audio.stem}.png")
+        scores[name] = evaluate(references, estimates, "doa+mot")
+    plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png")
+    run.write_json("scores.json", scores)
+    print_table(scores)
+
+
+def print_table(scores: dict[str, dict]) -> None:
+    """One line for each method."""
+    width = max(map(len, scores))
+    print(" " * width + "".join(f"{name:>10}" for name in TABLE))
+    for method, values in scores.items():
+        print(f"{method:<{width}}" + "".join(f"{values[name]:>10.3g}" for name in TABLE))
+
+
+if __name__ == "__main__":
+    config.run(main, Config, __doc__.splitlines()[0])
