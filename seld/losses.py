@@ -79,7 +79,7 @@ def mot_loss(
 
     probability = activity_logit.sigmoid()
     found = (association * probability.unsqueeze(-1)).sum(-2)
-    misses = (active - found).sum()
+    misses = (active.to(found.dtype) - found).sum()
     false_alarms = (probability * (1 - association.sum(-1))).sum()
 
     gained = (association[:, 1:] - association[:, :-1]).clamp_min(0).sum(-2)
