@@ -1,6 +1,6 @@
 """Synthetic scenes: dry events, rooms, trajectories, mixing.
 
-    dry sound --(room, path: plane waves with delay, gain, direction)--> FOA --(mix, noise)--> clip, labels
+dry sound --(room, path: plane waves with delay, gain, direction)--> FOA --(mix, noise)--> clip, labels
 """
 
 from seld.scenes.config import SPLITS, SceneConfig

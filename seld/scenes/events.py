@@ -50,9 +50,8 @@ class RecordedEvents:
         self._seconds = config.event_seconds
         if not self._folder.is_dir():
             raise FileNotFoundError(f"{self._folder}: no such folder of events")
-        files = sorted(
-            path.relative_to(self._folder) for path in self._folder.rglob("*") if path.suffix.lower() in SUFFIXES
-        )
+        found = (path for path in self._folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        files = sorted(path.relative_to(self._folder) for path in found)
         if not files:
             raise ValueError(f"{self._folder}: expected sound files ({', '.join(SUFFIXES)}), found none")
         self.classes = tuple(sorted({_class_name(path) for path in files}))
@@ -75,7 +74,10 @@ class RecordedEvents:
         return Sound(audio, self.classes.index(_class_name(path)), path.as_posix())
 
 
-def open_events(config: SceneConfig) -> SyntheticEvents | RecordedEvents:
+Events = SyntheticEvents | RecordedEvents
+
+
+def open_events(config: SceneConfig) -> Events:
     """The source of dry sounds that the configuration asks for."""
     return SyntheticEvents(config) if config.events is None else RecordedEvents(config)
 
@@ -94,7 +96,7 @@ def _class_name(path: Path) -> str:
     return path.parts[0] if len(path.parts) > 1 else ""
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=32)
 def _read_mono(path: Path) -> np.ndarray:
     """The sound (samples,) of a file, channels averaged, silent ends cut off.
 

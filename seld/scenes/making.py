@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +13,10 @@ import torch
 from tqdm import tqdm
 
 from seld.audio import write_audio
-from seld.files import atomic_path
+from seld.files import write_json
 from seld.labels import write_rows
 from seld.scenes.config import SPLITS, SceneConfig
-from seld.scenes.events import RecordedEvents, SyntheticEvents, open_events
+from seld.scenes.events import Events, open_events
 from seld.scenes.mixing import make_clip
 
 _FOLD = {"train": 3, "validation": 2, "test": 1}  # as TAU-NIGENS 2020 numbers them
@@ -37,23 +40,14 @@ def make_scenes(config: SceneConfig, output: str | Path, workers: int = 1, progr
     events = open_events(config)
     _claim(output, config, events)
     missing = [number for number in range(config.clips) if not _paths(output, config, number)[-1].is_file()]
-    bar = tqdm(
-        total=config.clips,
-        initial=config.clips - len(missing),
-        desc=f"{config.split} scenes",
-        unit="clip",
-        disable=not progress,
-    )
-    with bar:
-        if workers == 1 or len(missing) < 2:
-            for number in missing:
-                _make(output, config, events, number)
-                bar.update()
-            return
-        context = _process_context()
-        with context.Pool(min(workers, len(missing)), _start_worker, (output, config)) as pool:
-            for _ in pool.imap_unordered(_work, missing):
-                bar.update()
+    if workers == 1 or len(missing) < 2:
+        made = (_make(output, config, events, number) for number in missing)
+    else:
+        made = _make_in_parallel(output, config, missing, min(workers, len(missing)))
+    done = config.clips - len(missing)
+    bar = tqdm(made, f"{config.split} scenes", config.clips, initial=done, unit="clip", disable=not progress)
+    for _ in bar:
+        pass
 
 
 def clip_name(split: str, number: int) -> str:
@@ -66,10 +60,10 @@ def clip_generator(config: SceneConfig, number: int) -> np.random.Generator:
     return np.random.default_rng([config.seed, SPLITS.index(config.split), number])
 
 
-def _make(output: Path, config: SceneConfig, events: SyntheticEvents | RecordedEvents, number: int) -> None:
+def _make(output: Path, config: SceneConfig, events: Events, number: int) -> None:
     clip = make_clip(clip_generator(config, number), events, config)
     description, audio, metadata = _paths(output, config, number)
-    _write_json(description, clip.description)
+    write_json(description, clip.description)
     write_audio(audio, clip.audio)
     write_rows(metadata, clip.rows)
 
@@ -84,7 +78,7 @@ def _paths(output: Path, config: SceneConfig, number: int) -> tuple[Path, Path, 
     )
 
 
-def _claim(output: Path, config: SceneConfig, events: SyntheticEvents | RecordedEvents) -> None:
+def _claim(output: Path, config: SceneConfig, events: Events) -> None:
     """Store the configuration in the folder, or see that the stored one is the same but for `clips`."""
     path = output / f"scenes_{config.split}.json"
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
@@ -94,19 +88,24 @@ def _claim(output: Path, config: SceneConfig, events: SyntheticEvents | Recorded
         try:
             stored = json.loads(path.read_text())
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{error.lineno}: expected the configuration of scenes, {error.msg}") from None
+            raise ValueError(f"{path}:{error.lineno}: expected JSON, {error.msg}") from None
         for key in wanted.keys() - {"clips"}:
             if stored.get(key) != wanted[key]:
                 raise ValueError(
                     f"{output}: holds {config.split} scenes made with {key} {stored.get(key)}, not "
                     f"{wanted[key]}; use another folder or remove it"
                 )
-    _write_json(path, wanted)
+    write_json(path, wanted)
 
 
-def _write_json(path: Path, content: dict) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+def _make_in_parallel(output: Path, config: SceneConfig, numbers: list[int], workers: int) -> Iterator[None]:
+    """Make clips in worker processes; yields whenever one is done."""
+    pool = ProcessPoolExecutor(workers, _process_context(), _start_worker, (output, config))
+    try:
+        for made in as_completed([pool.submit(_work, number) for number in numbers]):
+            yield made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _process_context() -> multiprocessing.context.BaseContext:
@@ -121,16 +120,16 @@ def _process_context() -> multiprocessing.context.BaseContext:
     return context
 
 
-_worker: tuple[Path, SceneConfig, SyntheticEvents | RecordedEvents]
+_worker: tuple[Path, SceneConfig, Events]
 
 
 def _start_worker(output: Path, config: SceneConfig) -> None:
     """Runs once in each worker process."""
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which lets the workers finish
     torch.set_num_threads(1)
     _worker = (output, config, open_events(config))
 
 
 def _work(number: int) -> None:
-    output, config, events = _worker
-    _make(output, config, events, number)
+    _make(*_worker, number)

@@ -1,7 +1,7 @@
 """One clip: events in a room, ambient noise, labels.
 
-Up to `max_overlap` voices take turns between an event and a gap, each on its own, so that never more than that
-many sources sound at once and every number up to it occurs.
+Up to `max_overlap` voices take turns between an event and a gap, each on its own, so that never more than
+that many sources sound at once and every number up to it occurs.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from seld.audio import SAMPLE_RATE
 from seld.geometry import degrees_from_unit, wrap_degrees
 from seld.labels import COLUMNS, FRAME_SECONDS
 from seld.scenes.config import SceneConfig
-from seld.scenes.events import RecordedEvents, SyntheticEvents
+from seld.scenes.events import Events
 from seld.scenes.rendering import render
 from seld.scenes.rooms import Path, Room, draw_path, draw_room
 from seld.scenes.synthesis import Sound
@@ -43,7 +43,7 @@ class Clip(NamedTuple):
     """how the clip was made, ready for JSON"""
 
 
-def make_clip(rng: np.random.Generator, events: SyntheticEvents | RecordedEvents, config: SceneConfig) -> Clip:
+def make_clip(rng: np.random.Generator, events: Events, config: SceneConfig) -> Clip:
     """A random clip."""
     room = draw_room(rng, config)
     schedule = draw_schedule(rng, events, room, config)
@@ -61,9 +61,7 @@ def make_clip(rng: np.random.Generator, events: SyntheticEvents | RecordedEvents
     return Clip(audio, rows, _describe(room, schedule, snr_db, peak_dbfs))
 
 
-def draw_schedule(
-    rng: np.random.Generator, events: SyntheticEvents | RecordedEvents, room: Room, config: SceneConfig
-) -> list[Event]:
+def draw_schedule(rng: np.random.Generator, events: Events, room: Room, config: SceneConfig) -> list[Event]:
     """Events in the order of their onsets, never more than `max_overlap` at once."""
     # Crowded clips are drawn more often: overlap is what is hard, and a voice is silent half of the time.
     voices = rng.choice(np.arange(1, config.max_overlap + 1), p=_increasing(config.max_overlap))
@@ -94,7 +92,7 @@ def level_gain(omni: np.ndarray, level_db: float) -> float:
 
 
 def noise_gain(omni: np.ndarray, noise: np.ndarray, rows: pd.DataFrame, snr_db: float) -> float:
-    """The factor that puts noise (samples,) `snr_db` below the mean power of the labelled frames of (samples,)."""
+    """The factor that puts noise (samples,) `snr_db` below the mean power of a clip's labelled frames."""
     frame = round(FRAME_SECONDS * SAMPLE_RATE)
     starts = np.unique(rows["frame"].to_numpy()) * frame
     heard = np.concatenate([omni[start : start + frame] for start in starts]) if len(starts) else np.ones(1)
@@ -109,17 +107,19 @@ def diffuse_noise(rng: np.random.Generator, samples: int) -> np.ndarray:
     """
     size = fft.next_fast_len(samples, real=True)
     frequency = np.maximum(fft.rfftfreq(size, 1 / SAMPLE_RATE), 40.0).astype(np.float32)
-    slope_db = rng.uniform(-9, 0)  # per octave; brown-ish room rumble to white hiss
+    slope_db = rng.uniform(-9, 0)  # per octave: from the rumble of rooms to hiss
     colour = frequency ** np.float32(slope_db / 6.02)
     colour += colour.mean() * np.float32(rng.uniform(0, 0.3))  # electronics hiss on top
     noise = np.empty((4, samples), dtype=np.float32)
     for channel in noise:
-        spectrum = rng.standard_normal((len(frequency), 2), dtype=np.float32).view(np.complex64)[:, 0] * colour
-        channel[:] = fft.irfft(spectrum, size)[:samples]
+        # Uniform numbers cost a third of normal ones, and a sum of that many of them is Gaussian.
+        spectrum = rng.random((len(frequency), 2), dtype=np.float32) - np.float32(0.5)
+        channel[:] = fft.irfft(spectrum.view(np.complex64)[:, 0] * colour, size)[:samples]
     noise[1:] *= np.float32(3**-0.5)
     points = 2 + samples // (2 * SAMPLE_RATE)
-    swell_db = np.interp(np.arange(samples), np.linspace(0, samples, points), rng.uniform(-3, 3, points))
-    return noise * (10 ** (swell_db / 20)).astype(np.float32)
+    swell = 10 ** (rng.uniform(-3, 3, points) / 20)
+    noise *= np.interp(np.arange(samples), np.linspace(0, samples, points), swell).astype(np.float32)
+    return noise
 
 
 def label_rows(schedule: list[Event], room: Room, clip_seconds: float) -> pd.DataFrame:
@@ -132,7 +132,8 @@ def label_rows(schedule: list[Event], room: Room, clip_seconds: float) -> pd.Dat
     for source, event in enumerate(schedule):
         begin = np.arange(frames) * FRAME_SECONDS
         covered = np.minimum(event.end_s, begin + FRAME_SECONDS) - np.maximum(event.onset_s, begin)
-        frame = np.flatnonzero(covered >= FRAME_SECONDS / 2)
+        half = FRAME_SECONDS / 2 - 0.5 / SAMPLE_RATE  # half a sample of slack, since times are not exact
+        frame = np.flatnonzero(covered >= half)
         centre = begin[frame] + FRAME_SECONDS / 2
         direction, distance = room.directions(event.path.at(centre - event.onset_s))
         azimuth, elevation = degrees_from_unit(direction)
@@ -179,7 +180,7 @@ def _describe(room: Room, schedule: list[Event], snr_db: float, peak_dbfs: float
                 "end_s": round(event.end_s, 4),
                 "level_db": round(event.level_db, 2),
                 "path": event.path.kind,
-                "points_m": np.round(event.path.points_m[:: max(1, len(event.path.points_m) // 8)], 3).tolist(),
+                "positions_m": np.round(event.path.at(np.linspace(0, event.path.seconds, 5)), 3).tolist(),
             }
             for source, event in enumerate(schedule)
         ],

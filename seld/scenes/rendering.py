@@ -1,9 +1,9 @@
 """A dry sound at a place or on a path in a room, as first-order Ambisonics heard at the array.
 
-Static: one convolution. Moving: the direct sound is read from the dry one with a delay that changes from sample
-to sample (so it has the Doppler shift and no comb filter between two delays), the reflections are convolved
-block by block with responses computed every BLOCK_SECONDS along the path and cross-faded, and the late tail,
-in which nobody hears the motion, stays the same.
+Static: one convolution. Moving: the direct sound is read from the dry one with a delay that changes from
+sample to sample (so it has the Doppler shift and no comb filter between two delays), the reflections are
+convolved block by block with responses computed every BLOCK_SECONDS along the path and cross-faded, and the
+late tail, in which nobody hears the motion, stays the same.
 """
 
 import numpy as np
@@ -75,9 +75,9 @@ def _response_samples(seconds: float, arrivals: Arrivals) -> int:
 def _encode_direct(dry: np.ndarray, direction: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """FOA (4, samples) of the direct sound; direction (samples, 3) and distance (samples,) at its arrival."""
     delay = (distance - distance[0]) * (SAMPLE_RATE / SPEED_OF_SOUND)
-    padded = fft.next_fast_len(len(dry) + 2 * TAPS, real=True)  # zeros keep the end from ringing into the start
-    spectrum = fft.rfft(dry, padded)
-    fine = fft.irfft(spectrum, padded * _OVERSAMPLING) * np.float32(_OVERSAMPLING)
+    # The zeros keep the end from ringing into the start.
+    padded = fft.next_fast_len(len(dry) + 2 * TAPS, real=True)
+    fine = fft.irfft(fft.rfft(dry, padded), padded * _OVERSAMPLING) * np.float32(_OVERSAMPLING)
     at = np.clip((np.arange(len(dry)) - delay) * _OVERSAMPLING, 0, len(fine) - 2)
     whole = at.astype(np.int64)
     part = (at - whole).astype(np.float32)

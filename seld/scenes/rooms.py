@@ -40,7 +40,7 @@ class Room(NamedTuple):
         return away @ self._axes().T / distance[..., None], distance
 
     def positions(self, directions: np.ndarray, distance_m: np.ndarray | float) -> np.ndarray:
-        """Positions (..., 3) in the room of unit vectors (..., 3) in array coordinates; reverses `directions`."""
+        """Positions (..., 3) of unit vectors (..., 3) in array coordinates; reverses `directions`."""
         return self.array_m + np.asarray(distance_m)[..., None] * (directions @ self._axes())
 
     def _axes(self) -> np.ndarray:
@@ -49,7 +49,7 @@ class Room(NamedTuple):
 
 
 class Path(NamedTuple):
-    """Where a source is while it sounds: linear between a few points, in array coordinates."""
+    """Where a source is while it sounds: linear between a few points."""
 
     kind: str
     """static, line or arc"""
@@ -72,8 +72,8 @@ def draw_room(rng: np.random.Generator, config: SceneConfig) -> Room:
     margin = np.minimum(ARRAY_MARGIN_M, 0.4 * size)
     high = size - margin
     high[2] = min(high[2], 2.0)  # arrays stand on tables and tripods
-    weights = rng.uniform(0.4, 1.6, 6)
     surface = wall_surfaces(size)
+    weights = rng.uniform(0.4, 1.6, 6)
     rt60 = rng.uniform(*config.rt60_s)
     return Room(
         size_m=size,

@@ -5,6 +5,7 @@ millisecond.
 """
 
 import numpy as np
+from numpy.random import Generator
 from scipy import fft
 
 from seld.audio import SAMPLE_RATE
@@ -17,7 +18,7 @@ _TABLE = 4096
 _HOP = FRAME // 2
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float, size: int | None = None) -> np.ndarray | float:
+def log_uniform(rng: Generator, low: float, high: float, size: int | None = None) -> np.ndarray | float:
     """Random numbers (size,) whose logarithm is uniform: equal chances for every octave."""
     return np.exp(rng.uniform(np.log(low), np.log(high), size))
 
@@ -27,14 +28,14 @@ def seconds(samples: int) -> np.ndarray:
     return np.arange(samples, dtype=np.float32) / SAMPLE_RATE
 
 
-def curve(rng: np.random.Generator, samples: int, low: float, high: float, rate_hz: float) -> np.ndarray:
+def curve(rng: Generator, samples: int, low: float, high: float, rate_hz: float) -> np.ndarray:
     """A random line (samples,) between `low` and `high` with about `rate_hz` turning points per second."""
     points = 2 + int(np.ceil(samples / SAMPLE_RATE * rate_hz))
     values = rng.uniform(low, high, points)
     return np.interp(np.linspace(0, points - 1, samples), np.arange(points), values).astype(np.float32)
 
 
-def wavetable(rng: np.random.Generator, amplitudes: np.ndarray) -> np.ndarray:
+def wavetable(rng: Generator, amplitudes: np.ndarray) -> np.ndarray:
     """One period (4096,) of the harmonics 1, 2, ... with these amplitudes (n,) and random phases."""
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex64)
     spectrum[1 : 1 + len(amplitudes)] = amplitudes * np.exp(2j * np.pi * rng.random(len(amplitudes)))
@@ -42,7 +43,7 @@ def wavetable(rng: np.random.Generator, amplitudes: np.ndarray) -> np.ndarray:
     return (table / np.abs(table).max()).astype(np.float32)
 
 
-def harmonics(rng: np.random.Generator, highest_pitch_hz: float, slope: float) -> np.ndarray:
+def harmonics(rng: Generator, highest_pitch_hz: float, slope: float) -> np.ndarray:
     """Amplitudes k ** -slope (n,), roughened, of all harmonics that fit below HIGHEST_HZ at that pitch."""
     number = np.arange(1, 1 + max(1, int(HIGHEST_HZ / highest_pitch_hz)))
     return number**-slope * rng.uniform(0.3, 1.0, len(number))
@@ -77,7 +78,7 @@ def frame_times(samples: int) -> np.ndarray:
     return np.arange(1 + int(np.ceil(samples / _HOP))) * (_HOP / SAMPLE_RATE)
 
 
-def frame_curve(rng: np.random.Generator, samples: int, low: float, high: float, rate_hz: float) -> np.ndarray:
+def frame_curve(rng: Generator, samples: int, low: float, high: float, rate_hz: float) -> np.ndarray:
     """A random line as in `curve`, one value per frame: (frames, 1), for use with BIN_HZ."""
     times = frame_times(samples)
     points = 2 + int(np.ceil(times[-1] * rate_hz))
@@ -96,7 +97,7 @@ def tilt(db_per_octave: float | np.ndarray) -> np.ndarray:
     return 10 ** (db_per_octave * octaves / 20)
 
 
-def white(rng: np.random.Generator, samples: int) -> np.ndarray:
+def white(rng: Generator, samples: int) -> np.ndarray:
     """White Gaussian noise (samples,) of variance 1."""
     return rng.standard_normal(samples, dtype=np.float32)
 

@@ -1,0 +1,121 @@
+"""The synthesiser and folders of recordings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from seld.audio import SAMPLE_RATE
+from seld.scenes import SPLITS, SceneConfig
+from seld.scenes.events import RecordedEvents, SyntheticEvents, split_of
+from seld.scenes.signals import BIN_HZ, shape_spectrum, tilt
+from seld.scenes.synthesis import FAMILIES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_makes_varied_sounds_of_the_length_asked_for(family):
+    sounds = [FAMILIES[family](np.random.default_rng(seed), 12_000) for seed in range(4)]
+    for sound in sounds:
+        assert sound.shape == (12_000,)
+        assert np.isfinite(sound).all()
+        assert sound.std() > 1e-3
+    correlation = np.corrcoef(sounds)[np.triu_indices(4, 1)]
+    assert np.abs(correlation).max() < 0.5
+
+
+def test_families_differ_in_how_flat_and_how_steady_they_are():
+    """Noise has a flat spectrum, an alarm has lines; knocks are uneven in time, an engine is not."""
+
+    def flatness(sound: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(sound)) ** 2 + 1e-9
+        return float(np.exp(np.log(power).mean()) / power.mean())
+
+    def crest(sound: np.ndarray) -> float:
+        return float(np.abs(sound).max() / sound.std())
+
+    def typical(measure, family: str) -> float:
+        return float(
+            np.median([measure(FAMILIES[family](np.random.default_rng(s), 24_000)) for s in range(9)])
+        )
+
+    assert typical(flatness, "broadband") > 20 * typical(flatness, "alarm")
+    assert typical(crest, "impulsive") > 1.5 * typical(crest, "engine")
+
+
+def test_a_flat_filter_gives_the_signal_back():
+    signal = np.random.default_rng(0).standard_normal(5000).astype(np.float32)
+    np.testing.assert_allclose(shape_spectrum(signal, np.ones((1, len(BIN_HZ)))), signal, atol=1e-5)
+    assert tilt(-6.0)[0, np.argmin(np.abs(BIN_HZ - 2000))] == pytest.approx(0.5, rel=0.05)
+
+
+def test_synthetic_sounds_are_reproducible_and_differ_between_splits():
+    sounds = {
+        split: SyntheticEvents(SceneConfig(split=split)).draw(np.random.default_rng(0)) for split in SPLITS
+    }
+    seeds = {int(sound.name.split(":")[1]) % len(SPLITS) for sound in sounds.values()}
+    assert len(seeds) == len(SPLITS)
+    again = SyntheticEvents(SceneConfig()).draw(np.random.default_rng(0))
+    np.testing.assert_array_equal(again.audio, sounds["train"].audio)
+    assert np.sqrt(np.mean(again.audio**2)) == pytest.approx(1, abs=1e-3)
+
+
+def write_tone(path: Path, seconds: float = 1.0, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)
+    soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate)
+
+
+def test_recordings_of_any_format_become_mono_events(tmp_path):
+    write_tone(tmp_path / "bell" / "a.wav", rate=44_100, channels=2)
+    write_tone(tmp_path / "bell" / "deeper" / "b.ogg")
+    write_tone(tmp_path / "dog" / "c.flac", rate=16_000)
+    write_tone(tmp_path / "dog" / "d.mp3", rate=44_100)
+    config = SceneConfig(events=str(tmp_path), event_seconds=(0.9, 0.9))
+    found = set()
+    for split in SPLITS:
+        try:
+            events = RecordedEvents(SceneConfig(**{**vars(config), "split": split}))
+        except ValueError as error:
+            assert "falls into the split" in str(error)
+            continue
+        assert events.classes == ("bell", "dog")
+        for seed in range(20):
+            sound = events.draw(np.random.default_rng(seed))
+            found.add((sound.name, sound.class_index))
+            assert len(sound.audio) == pytest.approx(0.9 * SAMPLE_RATE, rel=0.02)
+            spectrum = np.abs(np.fft.rfft(sound.audio))
+            assert np.argmax(spectrum) * SAMPLE_RATE / len(sound.audio) == pytest.approx(440, abs=5)
+    assert found == {("bell/a.wav", 0), ("bell/deeper/b.ogg", 0), ("dog/c.flac", 1), ("dog/d.mp3", 1)}
+
+
+def test_every_file_is_in_one_split_and_keeps_it(tmp_path):
+    for number in range(60):
+        write_tone(tmp_path / f"{number:02d}.wav", seconds=0.01)
+    files = {split: RecordedEvents(SceneConfig(events=str(tmp_path), split=split)).files for split in SPLITS}
+    together = [path for split in SPLITS for path in files[split]]
+    assert len(together) == len(set(together)) == 60
+    assert len(files["train"]) > len(files["test"]) > 0
+    write_tone(tmp_path / "added.wav", seconds=0.01)
+    after = RecordedEvents(SceneConfig(events=str(tmp_path), split="test")).files
+    assert set(files["test"]) <= set(after) <= set(files["test"]) | {Path("added.wav")}
+
+
+def a_training_name(suffix: str) -> str:
+    return next(name for i in range(100) if split_of(Path(name := f"{i}{suffix}")) == "train")
+
+
+def test_bad_folders_and_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+        RecordedEvents(SceneConfig(events=str(tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match=r"expected sound files \(.wav, .flac, .ogg, .mp3\), found none"):
+        RecordedEvents(SceneConfig(events=str(tmp_path)))
+    bad = tmp_path / a_training_name(".wav")
+    bad.write_text("no sound at all")
+    with pytest.raises(ValueError, match=f"{bad.name}: not a readable sound file"):
+        RecordedEvents(SceneConfig(events=str(tmp_path))).draw(np.random.default_rng(0))
+    bad.unlink()
+    silent = tmp_path / a_training_name(".flac")
+    soundfile.write(silent, np.zeros(1000), SAMPLE_RATE)
+    with pytest.raises(ValueError, match=f"{silent.name}: expected a sound, the recording is silent"):
+        RecordedEvents(SceneConfig(events=str(tmp_path))).draw(np.random.default_rng(0))
