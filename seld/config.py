@@ -8,8 +8,9 @@ import argparse
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import jsonargparse
@@ -22,21 +23,31 @@ jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 C = TypeVar("C")
 
 
-def parse(config_class: type[C], description: str, argv: Sequence[str] | None = None) -> C:
+def parse(
+    config_class: type[C],
+    description: str,
+    argv: Sequence[str] | None = None,
+    positional: Mapping[str, str] = MappingProxyType({}),
+) -> C:
     """The dataclass filled from defaults, `--config` files and options, in this order.
 
     `--config` takes a path, or a bare name that is looked up in configs/. `--help` lists every option with
-    its default; `--print_config` prints what would run.
+    its default; `--print_config` prints what would run. `positional` names path fields that are given without
+    an option, each with its help.
 
     Raises:
         ValueError: one line about the option, key or value that is wrong.
     """
-    parser = jsonargparse.ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
+    parser = jsonargparse.ArgumentParser(
+        description=description, formatter_class=_HelpFormatter, exit_on_error=False, allow_abbrev=False
+    )
     parser.add_argument("--config", action="config", help="YAML file, or the bare name of one in configs/")
-    parser.add_class_arguments(config_class)
+    for name, text in positional.items():
+        parser.add_argument(name, type=Path, help=text)
+    parser.add_class_arguments(config_class, skip=set(positional))
     try:
         arguments = parser.parse_args(_find_configs(sys.argv[1:] if argv is None else argv))
-        parts = parser.instantiate_classes(arguments)
+        parts = parser.instantiate(arguments)
     except (argparse.ArgumentError, TypeError) as error:
         raise ValueError(_one_line(error)) from None
     return config_class(**{field.name: parts[field.name] for field in dataclasses.fields(config_class)})
@@ -47,13 +58,22 @@ def to_yaml(config: Any) -> str:
     return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
 
 
-def run(main: Callable[[C], None], config_class: type[C], description: str) -> None:
+def run(
+    main: Callable[[C], None],
+    config_class: type[C],
+    description: str,
+    positional: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Parse, call `main`, and end with exit code 2 and one line on standard error on bad input."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        main(parse(config_class, description))
+        main(parse(config_class, description, positional=positional))
     except (ValueError, OSError) as error:
         sys.exit(_fail(error))
+
+
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a recipe's examples."""
 
 
 def _fail(error: Exception) -> int:
@@ -82,8 +102,17 @@ def _find_configs(argv: Sequence[str]) -> list[str]:
 def _config_path(name: str) -> Path:
     for path in (Path(name), CONFIGS / name, CONFIGS / f"{name}.yaml"):
         if path.is_file():
+            _check_yaml(path)
             return path
     raise ValueError(f"--config: no file {name}, neither here nor in {CONFIGS}")
+
+
+def _check_yaml(path: Path) -> None:
+    """Name the file and the line of a syntax error, which jsonargparse does not."""
+    try:
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(f"{path}:{error.problem_mark.line + 1}: {error.problem}") from None
 
 
 def _plain(value: Any) -> Any:
