@@ -252,4 +252,4 @@ def print_table(scores: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-    config.run(main, Config, __doc__.splitlines()[0])
+    config.run(main, Config, __doc__)
