@@ -1,0 +1,112 @@
+import pytest
+import safetensors.torch
+import torch
+
+from seld.features import FeatureConfig
+from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows
+
+DOANET = LocalizerConfig(
+    filters=[128, 128, 128],
+    time_pool=[5, 1, 1],
+    frequency_pool=[2, 2, 2],
+    recurrent_units=128,
+    merge="multiply",
+    linear_layers=2,
+    head="linear",
+)
+SMALL = LocalizerConfig(tracks=3, filters=[4, 4], time_pool=[5, 1], frequency_pool=[8, 2], recurrent_units=8)
+
+
+def small(seed=0, **changes):
+    torch.manual_seed(seed)
+    return Localizer(LocalizerConfig(**(SMALL.__dict__ | changes))).eval()
+
+
+def noise(frames, seed=0):
+    return torch.randn(4, 2400 * frames, generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def test_doanet_has_the_published_number_of_weights():
+    assert sum(weight.numel() for weight in Localizer(DOANET).parameters()) == 1_553_928
+
+
+@pytest.mark.parametrize("head", ["attention", "linear"])
+@pytest.mark.parametrize("merge", ["concatenate", "multiply"])
+def test_estimates_are_unit_vectors_and_train_every_weight(head, merge):
+    localizer = small(head=head, merge=merge).train()
+    estimate = localizer(localizer.features(noise(6).unsqueeze(0)))
+    assert estimate.activity_logit.shape == (1, 6, 3)
+    torch.testing.assert_close(estimate.doa.norm(dim=-1), torch.ones(1, 6, 3), rtol=0, atol=1e-4)
+    (estimate.doa[..., 0].sum() + estimate.activity_logit.sum()).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in localizer.parameters())
+
+
+def test_untrained_attention_points_to_a_single_source():
+    direction = torch.tensor([0.36, -0.48, 0.8])
+    source = noise(4)[:1]
+    audio = torch.cat([source, direction[1] * source, direction[2] * source, direction[0] * source])
+    estimate = small().locate(audio)
+    torch.testing.assert_close(estimate.doa, direction.expand(4, 3, 3), rtol=0, atol=1e-3)
+
+
+def test_blocks_of_a_long_recording_fit_together():
+    localizer = small()
+    audio = noise(40)
+    whole = localizer.locate(audio)
+    pieces = localizer.locate(audio, block_s=1.0, context_s=2.0)
+    assert pieces.doa.shape == whole.doa.shape == (40, 3, 3)
+    torch.testing.assert_close(pieces.doa, whole.doa, rtol=0, atol=1e-2)
+    torch.testing.assert_close(pieces.activity_logit, whole.activity_logit, rtol=0, atol=1e-2)
+
+
+def test_locate_leaves_the_mode_as_it_was():
+    localizer = small().train()
+    localizer.locate(noise(2))
+    assert localizer.training
+
+
+def test_a_saved_localizer_is_the_same(tmp_path):
+    localizer = small(seed=3)
+    localizer.save(tmp_path / "best.safetensors")
+    for name in (tmp_path, tmp_path / "best.safetensors"):
+        loaded = Localizer.from_pretrained(name)
+        assert loaded.config == localizer.config and not loaded.training
+        assert torch.equal(loaded.locate(noise(3)).doa, localizer.locate(noise(3)).doa)
+
+
+def test_weights_that_are_missing_damaged_or_others_are_named(tmp_path):
+    with pytest.raises(ValueError, match="nothing: no run folder"):
+        Localizer.from_pretrained("nothing")
+    (tmp_path / "bad.safetensors").write_bytes(b"12345678")
+    with pytest.raises(ValueError, match=r"bad.safetensors: not a readable safetensors file"):
+        Localizer.from_pretrained(tmp_path / "bad.safetensors")
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"other.safetensors: holds weights of something else"):
+        Localizer.from_pretrained(tmp_path / "other.safetensors")
+
+
+def test_rows_are_tracks_above_the_threshold():
+    doa = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]])
+    rows = estimated_rows(Estimate(doa, torch.tensor([[0.5, -0.5]])))
+    assert rows.to_numpy().tolist() == [[0, 0, 0, 90, 0]]
+    assert len(estimated_rows(Estimate(doa, torch.tensor([[0.5, -0.5]])), threshold=0.3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tracks": 0}, "localizer.tracks must be >= 1, got 0"),
+        ({"dropout": 1.0}, r"localizer.dropout must be in \[0, 1\), got 1.0"),
+        ({"filters": [8]}, r"need equal lengths, got \(1, 3, 3\)"),
+    ],
+)
+def test_impossible_sizes_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        LocalizerConfig(**changes)
+
+
+def test_pooling_must_fit_the_features():
+    with pytest.raises(ValueError, match=r"localizer.time_pool must multiply to features.frames_per_label = 4"):
+        Localizer(LocalizerConfig(), FeatureConfig(frames_per_label=4))
+    with pytest.raises(ValueError, match="localizer.frequency_pool leaves none of 8 mel bands"):
+        Localizer(LocalizerConfig(), FeatureConfig(mel_bands=8))

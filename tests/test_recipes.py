@@ -1,0 +1,158 @@
+"""Every recipe as a user runs it: a process, its files, its exit code."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from seld.audio import write_audio
+from seld.labels import read_rows
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = """
+scenes: {clips: 3, clip_seconds: 3}
+data: {validation_clips: 2, test_clips: 2, segments: {seconds: 1}}
+localizer: {filters: [4, 4, 4], recurrent_units: 8, recurrent_layers: 1}
+train: {epochs: 2, batch: 2, accelerator: cpu}
+"""
+
+
+def recipe(name, *arguments, cwd):
+    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def fails(name, *arguments, cwd):
+    """The one line of a recipe that refuses its input."""
+    done = recipe(name, *arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ") and "Traceback" not in done.stderr
+    return lines[-1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with tiny scenes in data/scenes and a run in run."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.yaml").write_text(TINY)
+    done = recipe("train_doa", "--config", "tiny.yaml", "--run_dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "intensity histogram" in done.stdout
+    return folder
+
+
+def test_training_leaves_a_whole_run_folder(trained):
+    run = trained / "run"
+    scores = json.loads((run / "scores.json").read_text())
+    assert set(scores) == {"localizer", "intensity histogram"}
+    assert {"LE", "LR", "LP", "LF", "F20", "MOTA", "MOTP", "switches"} <= set(scores["localizer"])
+    assert len(pd.read_csv(run / "log.csv")) == 2
+    assert "epochs: 2" in (run / "config.yaml").read_text()
+    stems = {path.stem for path in (trained / "data/scenes/test/metadata_dev").iterdir()}
+    assert {path.stem for path in (run / "estimates/localizer").iterdir()} == stems
+    assert {path.stem for path in (run / "figures").iterdir()} == stems | {"curves"}
+
+
+def test_a_stopped_run_ends_with_the_same_weights(trained):
+    """Stopped after one epoch of two, as by a kill between the checkpoints, and started again."""
+    tampered = trained / "stopped"
+    (tampered / "run").mkdir(parents=True)
+    shutil.copytree(trained / "data", tampered / "data")
+    shutil.copy(trained / "tiny.yaml", tampered)
+    script = (
+        "import runpy, seld.run\n"
+        "save = seld.run.Run.save\n"
+        "def stop(run, state):\n"
+        "    save(run, state)\n"
+        "    raise KeyboardInterrupt\n"
+        "seld.run.Run.save = stop\n"
+        f"runpy.run_path({str(ROOT / 'recipes/train_doa.py')!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", script, "--config", "tiny.yaml", "--run_dir", "run"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=tampered, env=environment, capture_output=True, timeout=300)
+    assert len(pd.read_csv(tampered / "run/log.csv")) == 1
+    assert recipe("train_doa", "--config", "tiny.yaml", "--run_dir", "run", cwd=tampered).returncode == 0
+    expected = safetensors.torch.load_file(trained / "run/last.safetensors")
+    for name, weight in safetensors.torch.load_file(tampered / "run/last.safetensors").items():
+        assert torch.equal(weight, expected[name]), name
+
+
+def test_localize_and_evaluate_a_recording(trained):
+    test = trained / "data/scenes/test"
+    recording = next((test / "foa_dev").iterdir())
+    done = recipe("localize", recording, "--model", "run", "--output", "a.csv", "--plot", "a.png", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert (trained / "a.png").read_bytes()[:4] == b"\x89PNG"
+    expected = trained / "run/estimates/localizer" / f"{recording.stem}.csv"
+    pd.testing.assert_frame_equal(read_rows(trained / "a.csv"), read_rows(expected))
+
+    reference, prediction = test / "metadata_dev", trained / "run/estimates/localizer"
+    done = recipe(
+        "evaluate", "--reference", reference, "--prediction", prediction, "--protocol", "doa", "--json", "s.json",
+        cwd=trained,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((trained / "s.json").read_text())
+    kept = json.loads((trained / "run/scores.json").read_text())["localizer"]
+    assert scores["F20"] == pytest.approx(kept["F20"], abs=0.05)  # written in whole degrees
+
+
+def test_localize_does_the_good_files_of_a_folder(trained):
+    folder = trained / "mixed"
+    folder.mkdir()
+    shutil.copy(next((trained / "data/scenes/test/foa_dev").iterdir()), folder / "good.flac")
+    write_audio(folder / "stereo.wav", np.zeros((2, 24000)))
+    done = recipe("localize", folder, "--model", "run", "--output", "estimates", cwd=trained)
+    assert done.returncode == 1
+    assert "stereo.wav: expected 4 channels, found 2" in done.stderr
+    assert [path.name for path in (trained / "estimates").iterdir()] == ["good.csv"]
+
+
+def test_localize_refuses_bad_input(trained):
+    (trained / "empty.wav").touch()
+    assert "empty.wav: expected a sound file" in fails(
+        "localize", "empty.wav", "--output", "x.csv", "--model", "run", cwd=trained
+    )
+    assert "none.wav: no such file" in fails("localize", "none.wav", "--output", "x.csv", cwd=trained)
+    assert "nowhere: no run folder" in fails(
+        "localize", "empty.wav", "--output", "x.csv", "--model", "nowhere", cwd=trained
+    )
+    assert not (trained / "x.csv").exists()
+
+
+def test_training_refuses_bad_input(trained):
+    assert "train.epoch" in fails("train_doa", "--train.epoch", "3", cwd=trained)
+    assert "train.epochs" in fails("train_doa", "--train.epochs", "three", cwd=trained)
+    assert "no file nothing.yaml" in fails("train_doa", "--config", "nothing.yaml", cwd=trained)
+    assert "another configuration" in fails("train_doa", "--run_dir", "run", cwd=trained)
+    assert "nowhere: expected a folder in DCASE layout" in fails(
+        "train_doa", "--config", "tiny.yaml", "--run_dir", "other", "--data.train", "nowhere", cwd=trained
+    )
+    rows = "".join(f"0,0,{source},{source},0\n" for source in range(3))
+    crowd = trained / "crowd"
+    write_audio(crowd / "foa_dev/a.flac", np.zeros((4, 24000)))
+    (crowd / "metadata_dev").mkdir()
+    (crowd / "metadata_dev/a.csv").write_text(rows)
+    assert "a.csv: 3 sources sound at once, but there are only 2 tracks" in fails(
+        "train_doa", "--config", "tiny.yaml", "--run_dir", "other", "--data.train", "crowd", cwd=trained
+    )
+
+
+@pytest.mark.parametrize("kind", ["sinkhorn", "hungarian", "pit", "none"])
+@pytest.mark.slow
+def test_every_assignment_trains(trained, kind):
+    arguments = ("--config", "tiny.yaml", "--run_dir", f"run_{kind}", "--assignment.kind", kind)
+    done = recipe("train_doa", *arguments, cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(trained / f"run_{kind}/log.csv")["total"].notna().all()
