@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from seld import assignment
+from seld.assignment import AssignmentConfig, Sinkhorn
+
+KINDS = ("hnet", "sinkhorn", "hungarian", "pit", "none")
+
+
+def frames(seed=0, tracks=3, sources=2):
+    """Costs in radians of 2 clips of 8 frames, estimate n near reference n, and who sounds."""
+    generator = torch.Generator().manual_seed(seed)
+    cost = 1 + torch.rand(2, 8, tracks, sources, generator=generator)
+    cost[..., range(sources), range(sources)] = 0.2 * torch.rand(2, 8, sources, generator=generator)
+    return cost, torch.rand(2, 8, sources, generator=generator) < 0.7
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tracks", [2, 3])
+def test_every_layer_keeps_the_contract(kind, tracks):
+    cost, active = frames(tracks=tracks)
+    association = assignment.build(AssignmentConfig(kind))(cost, active)
+    assert association.shape == cost.shape
+    assert (association >= 0).all() and (association <= 1 + 1e-5).all()
+    assert (association.sum(-1) <= 1 + 1e-4).all() and (association.sum(-2) <= 1 + 1e-4).all()
+    assert (association.transpose(-1, -2)[~active] == 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_layer_finds_the_clear_matching(kind):
+    cost, active = frames()
+    association = assignment.build(AssignmentConfig(kind))(cost, active)
+    expected = torch.eye(3, 2).expand_as(cost) * active.unsqueeze(-2)
+    torch.testing.assert_close(association, expected, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["hnet", "sinkhorn"])
+def test_learned_and_entropic_layers_pass_a_gradient_to_the_cost(kind):
+    cost, active = frames()
+    cost.requires_grad_()
+    layer = assignment.build(AssignmentConfig(kind, temperature=0.3))
+    (layer(cost, active) * torch.rand(cost.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+    assert cost.grad.isfinite().all() and cost.grad.abs().sum() > 0
+
+
+def test_the_temperature_falls_to_its_end_by_half_of_the_steps():
+    config = AssignmentConfig("sinkhorn", temperature=0.02, first_temperature=0.5)
+    layer = assignment.build(config)
+    seen = []
+    for progress in (0.0, 0.25, 0.5, 1.0):
+        assignment.anneal(layer, config, progress)
+        seen.append(layer.temperature)
+    assert isinstance(layer, Sinkhorn)
+    assert seen == pytest.approx([0.5, 0.1, 0.02, 0.02])
+
+
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(ValueError, match=r"assignment.temperature must be > 0, got 0"):
+        AssignmentConfig(temperature=0)
