@@ -45,20 +45,10 @@ class Sinkhorn:
         """
         if cost.numel() == 0:
             return cost.clone()
-        *batch, rows, columns = cost.shape
-        # Half precision cannot hold scores of cost over temperature.
-        exact = cost.to(torch.promote_types(cost.dtype, torch.float32))
-        row_mass = _units(present, (*batch, rows), exact)
-        column_mass = _units(active, (*batch, columns), exact)
+        problems = transport.flatten(cost, active, present)
         with torch.autocast(cost.device.type, enabled=False):
-            plan = _Transport.apply(exact.reshape(-1, rows, columns), row_mass, column_mass, self)
+            plan = _Transport.apply(problems.cost, *transport.masses(problems), self)
         return plan.reshape(cost.shape).to(cost.dtype)
-
-
-def _units(mask: Tensor | None, shape: tuple[int, ...], cost: Tensor) -> Tensor:
-    """Mass 1 where the mask is set, (slots, batch)."""
-    mask = torch.ones(shape, device=cost.device) if mask is None else mask.expand(shape)
-    return mask.reshape(-1, shape[-1]).T.to(cost.dtype)
 
 
 class _Transport(torch.autograd.Function):
@@ -68,11 +58,6 @@ class _Transport(torch.autograd.Function):
     def forward(ctx, cost: Tensor, row_mass: Tensor, column_mass: Tensor, layer: Sinkhorn) -> Tensor:
         ctx.temperature = layer.temperature
         ctx.wide = cost.shape[1] < cost.shape[2]
-        surplus = row_mass.sum(0) - column_mass.sum(0)
-        # A problem with nobody on either side has no mass at all; one unit of slack makes it solvable.
-        empty = (row_mass.sum(0) + column_mass.sum(0) == 0).to(cost.dtype)
-        row_mass = _with_slack(row_mass, (-surplus).relu() + empty)
-        column_mass = _with_slack(column_mass, surplus.relu() + empty)
         ctx.slack = len(column_mass) - cost.shape[2], len(row_mass) - cost.shape[1]
         small, large = (row_mass, column_mass) if ctx.wide else (column_mass, row_mass)
         plan = transport.solve(
@@ -94,11 +79,6 @@ class _Transport(torch.autograd.Function):
             plan, _inward(grad, ctx.wide, ctx.slack), large, ctx.temperature
         )
         return _outward(grad_cost, ctx.wide, ctx.slack), None, None, None
-
-
-def _with_slack(mass: Tensor, slack: Tensor) -> Tensor:
-    """Masses with one more slot for the slack, if any problem of the batch needs it."""
-    return torch.cat((mass, slack.unsqueeze(0))) if slack.any() else mass
 
 
 def _inward(matrix: Tensor, wide: bool, slack: tuple[int, int]) -> Tensor:

@@ -15,12 +15,63 @@ that every operation runs along contiguous memory although the matrices are tiny
 with columns squared times rows: put the smaller side into the columns.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 _COARSEST = 0.2  # temperature, in units of the cost, at which any start converges in a few steps
 _COARSER = 4.0  # from one temperature to the next; a power of 2 scales without rounding
 _LOOSE = 0.1  # marginal error at which a coarse stage hands over to the next
+
+
+class Problems(NamedTuple):
+    """A flat batch of assignment problems."""
+
+    cost: Tensor
+    """(batch, M, N), 0 where the estimate or the reference is absent"""
+    active: Tensor
+    """(batch, N) bool, references that take part"""
+    present: Tensor
+    """(batch, M) bool, estimates that take part"""
+
+    @property
+    def valid(self) -> Tensor:
+        """(batch, M, N) bool, entries whose estimate and reference both take part."""
+        return self.present.unsqueeze(2) & self.active.unsqueeze(1)
+
+
+def flatten(cost: Tensor, active: Tensor | None, present: Tensor | None) -> Problems:
+    """Problems from a cost (..., M, N) and masks that broadcast to (..., N) and (..., M), all set by default.
+
+    The cost is at least float32: half precision cannot hold cost over temperature.
+    """
+    *batch, rows, columns = cost.shape
+    masks = []
+    for mask, slots in ((active, columns), (present, rows)):
+        mask = torch.ones(slots, dtype=torch.bool, device=cost.device) if mask is None else mask
+        masks.append(mask.expand(*batch, slots).reshape(-1, slots))
+    active, present = masks
+    exact = cost.to(torch.promote_types(cost.dtype, torch.float32)).reshape(-1, rows, columns)
+    problems = Problems(exact, active, present)
+    return problems._replace(cost=exact.masked_fill(~problems.valid, 0))
+
+
+def masses(problems: Problems) -> tuple[Tensor, Tensor]:
+    """Row and column masses (slots, batch): 1 for everyone who takes part.
+
+    The side with less mass gets one more slot, a slack that takes the surplus; a side has it only where
+    some problem of the batch needs it.
+    """
+    row_mass, column_mass = problems.present.T.to(problems.cost), problems.active.T.to(problems.cost)
+    surplus = row_mass.sum(0) - column_mass.sum(0)
+    # A problem with nobody on either side has no mass at all; one unit of slack makes it solvable.
+    empty = (row_mass.sum(0) + column_mass.sum(0) == 0).to(surplus)
+    return _with_slack(row_mass, (-surplus).relu() + empty), _with_slack(column_mass, surplus.relu() + empty)
+
+
+def _with_slack(mass: Tensor, slack: Tensor) -> Tensor:
+    return torch.cat((mass, slack.unsqueeze(0))) if slack.any() else mass
 
 
 def solve(
