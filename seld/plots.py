@@ -91,6 +91,41 @@ def plot_curves(
     _save(figure, path)
 
 
+def plot_associations(
+    shown: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: str | Path
+) -> None:
+    """Draw cost, true and estimated association side by side, one line of pictures per problem.
+
+    Args:
+        shown: name of the problem -> cost in radians (NaN where nobody is), exact association and estimated
+            association, each (M, N), estimates by references.
+        path: of the PNG file.
+    """
+    figure = Figure(figsize=(7.2, 2.1 * len(shown)), layout="constrained")
+    lines = figure.subplots(len(shown), 3, squeeze=False)
+    for line, (name, matrices) in zip(lines, shown.items(), strict=True):
+        titles = ("cost (radians)", "true association", "estimated association")
+        for panel, matrix, title in zip(line, matrices, titles, strict=True):
+            is_cost = title.startswith("cost")
+            colours, most = ("viridis_r", np.pi) if is_cost else ("Greys", 1)
+            panel.imshow(matrix, cmap=colours, vmin=0, vmax=most)
+            for (row, column), value in np.ndenumerate(matrix):
+                if np.isfinite(value):
+                    dark = value > 1 if is_cost else value > 0.5
+                    panel.text(
+                        column, row, f"{value:.2f}", color="white" if dark else "black",
+                        ha="center", va="center", fontsize="x-small",
+                    )  # fmt: skip
+            panel.set_xticks(range(matrix.shape[1]))
+            panel.set_yticks(range(matrix.shape[0]))
+            if line is lines[0]:
+                panel.set_title(title, fontsize="medium")
+        line[0].set_ylabel(f"{name}\nestimate", fontsize="small")
+    for panel in lines[-1]:
+        panel.set_xlabel("reference", fontsize="small")
+    _save(figure, path)
+
+
 def _lines(rows: pd.DataFrame, angle: str) -> tuple[np.ndarray, np.ndarray]:
     """Times (s) and angles (degrees) of one identity, broken by NaN where nothing is to be joined.
 
