@@ -8,6 +8,7 @@ Scenes are made when there are none. Started again with the same --run_dir, a ru
 """
 
 import math
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch.utils.data.distributed import DistributedSampler
 from tqdm import tqdm
 
 from seld import assignment, config
-from seld.assignment import AssignmentConfig
+from seld.assignment import AssignmentConfig, Layer
 from seld.audio import read_audio
 from seld.classical import intensity_histogram
 from seld.clips import Batch, Clip, ClipData, SegmentConfig, Segments, find_clips, load_clips
@@ -34,6 +35,7 @@ from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
 from seld.scenes import SceneConfig, make_scenes
 
+FITTED = ("train", "validation")
 TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
 
 
@@ -53,6 +55,8 @@ class DataConfig:
     """scenes made for validation"""
     test_clips: int = 40
     """scenes made for the final table"""
+    workers: int | None = None
+    """processes that make scenes; one per core by default"""
     segments: SegmentConfig = field(default_factory=SegmentConfig)
 
 
@@ -117,9 +121,9 @@ def main(options: Config) -> None:
 
 def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
     """Train, or go on training, until the last epoch; the best weights are in the run folder then."""
+    train = options.train
     fabric.seed_everything(options.seed, verbose=False)
     localizer = Localizer(options.localizer, options.features)
-    train = options.train
     optimizer = torch.optim.AdamW(localizer.parameters(), train.learning_rate, weight_decay=train.weight_decay)
     done, history = 0, []
     if state := run.load():
@@ -128,59 +132,87 @@ def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> 
         done, history = state["epochs"], state["history"]
     if done == train.epochs:
         return
-    slots = options.localizer.tracks
-    validation_clips = find_clips(folders["validation"])
-    validation = load_clips(validation_clips, localizer.features, slots, "validation features")
-    clips = load_clips(find_clips(folders["train"]), localizer.features, slots, "training features")
-    segments = Segments(clips, options.data.segments, options.features.frames_per_label, options.seed)
+    data = {split: (clips := find_clips(folders[split]), load(clips, localizer, split)) for split in FITTED}
+    segments = Segments(data["train"][1], options.data.segments, options.features.frames_per_label, options.seed)
     sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
     loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate)
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     network, optimizer = fabric.setup(localizer, optimizer)
-    assign = assignment.build(options.assignment)
-    if isinstance(assign, torch.nn.Module):
-        assign = assign.to(fabric.device)
-
-    steps = train.epochs * len(loader)
+    assign = assignment.build(options.assignment, fabric.device)
     for epoch in range(done, train.epochs):
         fabric.seed_everything(options.seed + epoch, verbose=False)  # what a resumed run draws, too
         sampler.set_epoch(epoch)
         segments.epoch = epoch
-        started, sums = time.perf_counter(), torch.zeros(len(MotLoss._fields))
-        network.train()
-        bar = tqdm(loader, f"epoch {epoch + 1}/{train.epochs}", leave=False, disable=fabric.global_rank > 0)
-        for step, batch in enumerate(bar, epoch * len(loader)):
-            set_rate(optimizer, train.learning_rate, step / steps)
-            assignment.anneal(assign, options.assignment, step / steps)
-            estimate = Estimate(*network(batch.features))
-            cost = pairwise_angular_distance(estimate.doa, batch.doa)
-            association = assign(cost, batch.active)
-            loss = mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
-            fabric.backward(loss.total)
-            fabric.clip_gradients(network, optimizer, max_norm=train.gradient_clip, error_if_nonfinite=True)
-            optimizer.step()
-            optimizer.zero_grad()
-            sums += torch.stack(loss).detach().cpu()
-            bar.set_postfix(loss=f"{sums[0] / (step % len(loader) + 1):.3f}")
+        started = time.perf_counter()
+        line = {"epoch": epoch + 1}
+        line |= train_epoch(options, fabric, network, optimizer, loader, assign, epoch, history)
         if fabric.global_rank == 0:
-            line = dict(zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True))
-            line |= validate(localizer, validation_clips, validation)
-            line |= {"epoch": epoch + 1, "seconds": time.perf_counter() - started}
+            line |= validate(localizer, *data["validation"])
+            line["seconds"] = time.perf_counter() - started
             history.append(line)
-            tqdm.write(" ".join(f"{name} {value:.3g}" for name, value in line.items()))
-            if line["F20"] >= max(entry["F20"] for entry in history):
-                localizer.save(run.folder / "best.safetensors")
-            localizer.save(run.folder / "last.safetensors")
-            run.log(history)
-            run.save(
-                {
-                    "localizer": localizer.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "epochs": epoch + 1,
-                    "history": history,
-                }
-            )
+            keep(run, localizer, optimizer, history)
         fabric.barrier()
+
+
+def train_epoch(
+    options: Config,
+    fabric: Fabric,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loader: DataLoader,
+    assign: Layer,
+    epoch: int,
+    history: list[dict],
+) -> dict[str, float]:
+    """One pass over the training clips; the mean of each term of the loss."""
+    network.train()
+    sums = torch.zeros(len(MotLoss._fields))
+    last = {name: f"{history[-1][name]:.3g}" for name in ("LE", "F20")} if history else {}
+    title = f"epoch {epoch + 1}/{options.train.epochs}"
+    bar = tqdm(loader, title, leave=False, disable=fabric.global_rank > 0)
+    for step, batch in enumerate(bar):
+        progress = (epoch + step / len(loader)) / options.train.epochs
+        set_rate(optimizer, options.train.learning_rate, progress)
+        assignment.anneal(assign, options.assignment, progress)
+
+        estimate = Estimate(*network(batch.features))
+        cost = pairwise_angular_distance(estimate.doa, batch.doa)
+        association = assign(cost, batch.active)
+        loss = mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
+        fabric.backward(loss.total)
+
+        fabric.clip_gradients(network, optimizer, max_norm=options.train.gradient_clip, error_if_nonfinite=False)
+        optimizer.step()
+        optimizer.zero_grad()
+        terms = torch.stack(loss).detach().cpu()
+        if not terms.isfinite().all():
+            raise ValueError(f"{title}, step {step + 1}: the loss is not finite: {loss}")
+        sums += terms
+        bar.set_postfix(loss=f"{sums[0] / (step + 1):.3f}", **last)
+    return dict(zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True))
+
+
+def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict]) -> None:
+    """Print, log and save what an epoch has brought."""
+    line = history[-1]
+    tqdm.write("  ".join(f"{name} {value:.3g}" for name, value in line.items()))
+    localizer.save(run.folder / "last.safetensors")
+    if line["F20"] >= max(entry["F20"] for entry in history):
+        localizer.save(run.folder / "best.safetensors")
+    run.log(history)
+    # Last, since a resumed run takes everything before it as done.
+    run.save(
+        {
+            "localizer": localizer.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "epochs": len(history),
+            "history": history,
+        }
+    )
+
+
+def load(clips: list[Clip], localizer: Localizer, split: str) -> list[ClipData]:
+    return load_clips(clips, localizer.features, localizer.config.tracks, f"{split} features")
 
 
 def scene_folder(options: Config, split: str) -> Path:
@@ -190,7 +222,8 @@ def scene_folder(options: Config, split: str) -> Path:
         return given
     clips = options.scenes.clips if split == "train" else getattr(options.data, f"{split}_clips")
     folder = options.data.made / split
-    make_scenes(replace(options.scenes, split=split, clips=clips), folder)
+    workers = options.data.workers or os.cpu_count() or 1
+    make_scenes(replace(options.scenes, split=split, clips=clips), folder, workers)
     return folder
 
 

@@ -51,10 +51,10 @@ class AssignmentConfig:
                 raise ValueError(f"assignment.{name} must be > 0, got {getattr(self, name)}")
 
 
-def build(config: AssignmentConfig) -> Layer:
+def build(config: AssignmentConfig, device: torch.device | str = "cpu") -> Layer:
     """The layer that a configuration names."""
     layers = {
-        "hnet": lambda: Hnet.from_pretrained(config.hnet),
+        "hnet": lambda: Hnet.from_pretrained(config.hnet).to(device),
         "sinkhorn": lambda: Sinkhorn(temperature=config.temperature),
         "hungarian": lambda: Hungarian("frame"),
         "pit": lambda: Hungarian("clip"),
