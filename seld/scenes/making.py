@@ -3,7 +3,10 @@
 import dataclasses
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -127,8 +130,15 @@ def _start_worker(output: Path, config: SceneConfig) -> None:
     """Runs once in each worker process."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which lets the workers finish
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _worker = (output, config, open_events(config))
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent process and end this one, which would wait for work for ever if that is killed."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _work(number: int) -> None:
