@@ -101,6 +101,18 @@ def test_every_file_is_in_one_split_and_keeps_it(tmp_path):
     assert set(files["test"]) <= set(after) <= set(files["test"]) | {Path("added.wav")}
 
 
+def test_a_long_recording_is_not_taken_where_it_is_silent(tmp_path):
+    audio = np.zeros(60 * SAMPLE_RATE)
+    burst = np.random.default_rng(0).uniform(-0.5, 0.5, 2400)
+    audio[:2400] = audio[30 * SAMPLE_RATE : 30 * SAMPLE_RATE + 2400] = audio[-2400:] = burst
+    soundfile.write(tmp_path / a_training_name(".flac"), audio, SAMPLE_RATE)
+    events = RecordedEvents(SceneConfig(events=str(tmp_path), event_seconds=(1.0, 1.0)))
+    for seed in range(10):
+        sound = events.draw(np.random.default_rng(seed)).audio
+        assert len(sound) == SAMPLE_RATE
+        assert np.sqrt(np.mean(sound**2)) == pytest.approx(1, rel=1e-3)
+
+
 def a_training_name(suffix: str) -> str:
     return next(name for i in range(100) if split_of(Path(name := f"{i}{suffix}")) == "train")
 

@@ -7,6 +7,7 @@ inside the folder (so a file keeps its split when others are added), synthetic s
 import functools
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _SHARES = {"train": 70, "validation": 10, "test": 20}  # percent of a user's files
 _SILENT = 1e-4  # rms below which a recording holds nothing to localize
 _TRIM_DB = 40.0  # ends of a recording that are this far below its loudest 20 ms are cut off
+_LOUD_DB = 20.0  # moments that are less below it than this are where events are taken
 
 
 class SyntheticEvents:
@@ -66,11 +68,12 @@ class RecordedEvents:
         """A random file, cut to a random part of at most `event_seconds`, rms 1."""
         longest = int(rng.uniform(*self._seconds) * SAMPLE_RATE)
         path = self.files[rng.integers(len(self.files))]
-        audio = _read_mono(self._folder / path)
-        start = int(rng.integers(max(0, len(audio) - longest) + 1))
-        audio = fade(audio[start : start + longest])
-        # A quiet part of a long recording must not be blown up into noise.
-        audio = audio / max(np.sqrt(np.mean(audio**2)), _SILENT)
+        recording = _read_mono(self._folder / path)
+        # Around a loud moment, or a pause in a long recording would be labelled, and blown up into noise.
+        start = int(rng.choice(recording.loud) - rng.uniform(0, longest))
+        start = max(0, min(start, len(recording.audio) - longest))
+        audio = fade(recording.audio[start : start + longest])
+        audio /= np.sqrt(np.mean(audio**2))
         return Sound(audio, self.classes.index(_class_name(path)), path.as_posix())
 
 
@@ -85,20 +88,23 @@ def open_events(config: SceneConfig) -> Events:
 def split_of(path: Path) -> str:
     """The split of a file, from its path inside the folder of events alone."""
     ticket = int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8]) % 100
-    for split, share in _SHARES.items():
-        if ticket < share:
-            return split
-        ticket -= share
-    raise AssertionError("the shares sum to 100")
+    return list(_SHARES)[int(np.searchsorted(np.cumsum(list(_SHARES.values())), ticket, side="right"))]
 
 
 def _class_name(path: Path) -> str:
     return path.parts[0] if len(path.parts) > 1 else ""
 
 
+class _Recording(NamedTuple):
+    audio: np.ndarray
+    """(samples,) mono, silent ends cut off"""
+    loud: np.ndarray
+    """(n,) samples at which loud stretches of 20 ms begin"""
+
+
 @functools.lru_cache(maxsize=32)
-def _read_mono(path: Path) -> np.ndarray:
-    """The sound (samples,) of a file, channels averaged, silent ends cut off.
+def _read_mono(path: Path) -> _Recording:
+    """A sound file, channels averaged.
 
     Raises:
         ValueError: when the file is unreadable or silent.
@@ -108,5 +114,6 @@ def _read_mono(path: Path) -> np.ndarray:
     power = np.add.reduceat(audio.astype(np.float64) ** 2, np.arange(0, len(audio), frame)) / frame
     if power.max() < _SILENT**2:
         raise ValueError(f"{path}: expected a sound, the recording is silent")
-    loud = np.flatnonzero(power > power.max() * 10 ** (-_TRIM_DB / 10))
-    return audio[loud[0] * frame : (loud[-1] + 1) * frame]
+    heard = np.flatnonzero(power > power.max() * 10 ** (-_TRIM_DB / 10))
+    loud = np.flatnonzero(power > power.max() * 10 ** (-_LOUD_DB / 10))
+    return _Recording(audio[heard[0] * frame : (heard[-1] + 1) * frame], (loud - heard[0]) * frame)

@@ -87,7 +87,7 @@ def _encode_direct(dry: np.ndarray, direction: np.ndarray, distance: np.ndarray)
 
 
 def _interpolate(signal: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The signal (n,) at fractional samples (m,) by cubic Lagrange interpolation; constant beyond its ends."""
+    """The signal (n,) at fractional samples (m,): cubic Lagrange interpolation, constant beyond its ends."""
     whole = np.clip(np.floor(at).astype(np.int64), 1, len(signal) - 3)
     t = np.clip(at - whole, -1, 2).astype(np.float32)
     before, here, after, beyond = (signal[whole + step] for step in (-1, 0, 1, 2))
