@@ -45,6 +45,8 @@ class HnetConfig:
     """gru: estimates and references that it is made for"""
 
     def __post_init__(self):
+        if self.architecture not in ("equivariant", "gru"):
+            raise ValueError(f"hnet.architecture must be equivariant or gru, got {self.architecture!r}")
         for name in ("width", "price_rounds", "belief_rounds", "slots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"hnet.{name} must be >= 1, got {getattr(self, name)}")

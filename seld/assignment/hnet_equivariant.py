@@ -54,18 +54,17 @@ class EquivariantNetwork(nn.Module):
         return self._read(_features(cost, belief, valid), valid).permute(2, 0, 1)
 
     def _beliefs(self, cost: Tensor, price: Tensor, problems: transport.Problems, valid: Tensor) -> Tensor:
-        """What each entry (M, N, batch) gains over doing without it, radians; positive: matched."""
+        """What each entry (M, N, batch) gains over doing without it; positive: matched."""
         surplus = problems.present.sum(1) - problems.active.sum(1)
         # Only the larger side may stay unmatched, at no gain; nothing else to choose counts as a great loss.
-        row_floor, column_floor = (cost.new_full(surplus.shape, -_FAR).masked_fill(free, 0)
-                                   for free in (surplus > 0, surplus < 0))  # fmt: skip
+        nothing = cost.new_full(surplus.shape, -_FAR)
+        row_floor, column_floor = nothing.masked_fill(surplus > 0, 0), nothing.masked_fill(surplus < 0, 0)
         to_row = (price - cost).masked_fill(~valid, -_FAR)
-        for round_ in range(self.belief_rounds):
+        with_gradient = torch.is_grad_enabled()
+        for left in range(self.belief_rounds, 0, -1):
             # Only the last rounds pass the gradient on: they hold the alternatives of every entry, and the
             # first ones would add time, memory and, near ties, a gradient that grows with the rounds.
-            with torch.set_grad_enabled(
-                torch.is_grad_enabled() and round_ >= self.belief_rounds - _DIFFERENTIATED
-            ):
+            with torch.set_grad_enabled(with_gradient and left <= _DIFFERENTIATED):
                 to_column = (-cost - best_other(to_row, 1, row_floor)).masked_fill(~valid, -_FAR)
                 heard = (-cost - best_other(to_column, 0, column_floor)).masked_fill(~valid, -_FAR)
                 to_row = self.damping * to_row + (1 - self.damping) * heard
@@ -76,7 +75,7 @@ class EquivariantNetwork(nn.Module):
         rows = hidden.amax(2, keepdim=True).expand_as(hidden)
         columns = hidden.amax(1, keepdim=True).expand_as(hidden)
         hidden = _linear(self.exchange, torch.cat((hidden, rows, columns))).relu()
-        return _linear(self.output, hidden)[0] + torch.einsum("f,f...->...", self.skip, features)
+        return _linear(self.output, hidden)[0] + torch.tensordot(self.skip, features, 1)
 
 
 def best_other(message: Tensor, axis: int, floor: Tensor) -> Tensor:

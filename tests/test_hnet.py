@@ -1,0 +1,210 @@
+"""The deep Hungarian network: exact where it must be, fair in ties, frozen in use, symmetric, finite."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import cosine_similarity
+
+from seld.assignment.hnet import Hnet, HnetConfig, hnet_loss
+from seld.assignment.hnet_data import CASES, HnetDataConfig, draw, margin
+from seld.assignment.hnet_equivariant import best_other
+from seld.assignment.hungarian import hungarian
+
+
+@pytest.fixture(scope="module")
+def hnet():
+    return Hnet.from_pretrained()
+
+
+def problems(rows: int, columns: int, batch: int = 200, case: str = "independent", full: float = 1.0):
+    config = HnetDataConfig(cases={case: 1.0}, full_share=full, resolutions_deg=[0])
+    return draw(config, batch, rows, columns, torch.Generator().manual_seed(271))
+
+
+def exact(hnet, examples) -> torch.Tensor:
+    association = hnet(examples.cost, examples.active, examples.present)
+    return ((association > 0.5) == (examples.association > 0.5)).flatten(1).all(1)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 8])
+def test_exact_on_clear_problems_of_seen_and_unseen_sizes(hnet, size):
+    examples = problems(size, size)
+    assert exact(hnet, examples)[margin(examples) > 0.05].all()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (2, 5), (5, 2)])
+def test_exact_with_absent_slots_and_hard_cases(hnet, case, rows, columns):
+    examples = problems(rows, columns, case=case, full=0.2)
+    clear = margin(examples) > 0.01
+    assert exact(hnet, examples)[clear].float().mean() > 0.995
+
+
+@pytest.mark.parametrize("degrees", [0.5, 2.0, 5.0])
+def test_close_sources_are_told_apart(hnet, degrees):
+    # Four points along a line: two sources `degrees` apart, each with an estimate a tenth of that away.
+    step = torch.tensor(degrees).deg2rad()
+    estimate, reference = torch.tensor([1.1, 0.1]) * step, torch.tensor([0.0, 1.0]) * step
+    association = hnet((estimate.unsqueeze(1) - reference).abs())
+    assert torch.allclose(association, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), atol=0.01)
+
+
+def test_ties_are_shared_out_instead_of_lost(hnet):
+    half = torch.full((2, 2), 0.5)
+    for level in (0.0, 0.3, torch.pi):
+        assert torch.allclose(hnet(torch.full((2, 2), level)), half, atol=1e-4)
+        assert torch.allclose(hnet(torch.full((3, 3), level)), torch.full((3, 3), 1 / 3), atol=1e-4)
+    coincident_estimates = torch.tensor([[0.2, 1.0], [0.2, 1.0]])
+    assert torch.allclose(hnet(coincident_estimates), half, atol=1e-4)
+    two_estimates_on_one_source = torch.tensor([[0.0], [0.0]])
+    assert torch.allclose(hnet(two_estimates_on_one_source), torch.full((2, 1), 0.5), atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["equivariant", "gru"])
+def test_sums_are_those_of_a_matching_even_untrained(architecture):
+    torch.manual_seed(0)
+    hnet = Hnet(HnetConfig(architecture))
+    for rows, columns in ((3, 3), (5, 2), (2, 5)):
+        examples = problems(rows, columns, full=0.3)
+        association = hnet(examples.cost, examples.active, examples.present)
+        assert association.min() >= 0
+        assert association.sum(1).max() <= 1 + 1e-4
+        assert association.sum(2).max() <= 1 + 1e-4
+        pairs = torch.minimum(examples.active.sum(1), examples.present.sum(1))
+        assert torch.allclose(association.sum((1, 2)), pairs.float(), atol=1e-3)
+        assert (association.transpose(1, 2)[~examples.active] == 0).all()
+        assert (association[~examples.present] == 0).all()
+
+
+def test_permuting_rows_and_columns_permutes_the_association(hnet):
+    cost = problems(4, 3).cost
+    rows, columns = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 2, 0])
+    permuted = hnet(cost[:, rows][:, :, columns])
+    assert torch.allclose(permuted, hnet(cost)[:, rows][:, :, columns], atol=2e-4)
+
+
+def test_absent_slots_are_as_if_they_were_not_there(hnet):
+    cost = problems(4, 4).cost
+    active, present = torch.tensor([True, False, True, False]), torch.tensor([False, True, True, True])
+    kept = hnet(cost, active, present)[:, 1:][:, :, [0, 2]]
+    assert torch.allclose(kept, hnet(cost[:, 1:][:, :, [0, 2]]), atol=2e-4)
+
+
+def test_unit_and_level_of_the_cost_do_not_matter(hnet):
+    cost = problems(3, 3).cost
+    assert torch.allclose(hnet(cost.rad2deg() + 7), hnet(cost), atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["independent", "noisy"])
+@pytest.mark.parametrize("size", [2, 5])
+def test_gradient_to_the_cost_is_that_of_the_exact_matching(hnet, case, size):
+    cost = problems(size, size, case=case).cost.requires_grad_()
+    (cost * hnet(cost)).sum().backward()
+    cosine = cosine_similarity(cost.grad.flatten(1), hungarian(cost).flatten(1))
+    assert cosine.mean() > 0.99
+
+
+@pytest.mark.parametrize("architecture", ["equivariant", "gru"])
+def test_nothing_is_nan_at_the_edges(architecture):
+    hnet = Hnet(HnetConfig(architecture))
+    nobody = torch.zeros(2, dtype=torch.bool)
+    for cost in (torch.zeros(2, 2), torch.full((2, 2), torch.pi), torch.tensor([[0.0, 1e-7], [1e-7, 0.0]])):
+        for active in (~nobody, torch.tensor([True, False]), nobody):
+            leaf = cost.clone().requires_grad_()
+            association = hnet(leaf, active)
+            (association * torch.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+            assert association.isfinite().all()
+            assert leaf.grad.isfinite().all()
+    assert hnet(torch.rand(4, 3, 0)).shape == (4, 3, 0)
+
+
+def test_frozen_weights_stay_asleep_while_the_input_gets_its_gradient():
+    parent = nn.ModuleDict({"hnet": Hnet.from_pretrained()})
+    parent.train()
+    assert not any(module.training for module in parent["hnet"].modules())
+    assert not any(weight.requires_grad for weight in parent.parameters())
+    cost = torch.tensor([[0.5, 1.0], [1.0, 1.5]], requires_grad=True)  # a tie, where the decision moves
+    parent["hnet"](cost)[0, 0].backward()
+    assert cost.grad[0, 0] < 0 < cost.grad[0, 1]
+
+
+def test_three_losses_by_hand():
+    # Logit 0 everywhere: log 2 for entries, for rows and for columns.
+    association = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+    assert hnet_loss(torch.zeros(1, 2, 2), association).item() == pytest.approx(3 * 0.6931472, abs=1e-6)
+    sure = 40 * association - 20
+    assert hnet_loss(sure, association).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["equivariant", "gru"])
+def test_the_loss_teaches_the_weights(architecture):
+    torch.manual_seed(0)
+    hnet = Hnet(HnetConfig(architecture, slots=2))
+    examples = problems(2, 2)
+    losses = []
+    for _ in range(15):
+        loss = hnet_loss(hnet.logits(examples.cost), examples.association)
+        for weight, grad in zip(hnet.parameters(), torch.autograd.grad(loss, hnet.parameters()), strict=True):
+            weight.data -= 0.1 * grad
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_gru_takes_fewer_slots_but_not_more():
+    hnet = Hnet(HnetConfig("gru", slots=3))
+    assert hnet.logits(torch.rand(4, 2, 3)).shape == (4, 2, 3)
+    with pytest.raises(ValueError, match="at most 3 rows and columns, got 4 x 2"):
+        hnet(torch.rand(4, 4, 2))
+
+
+@pytest.mark.parametrize("architecture", ["equivariant", "gru"])
+def test_saved_weights_come_back_frozen_and_equal(architecture, tmp_path):
+    torch.manual_seed(0)
+    hnet = Hnet(HnetConfig(architecture, slots=4, width=6))
+    hnet.save(tmp_path / "net.safetensors")
+    again = Hnet.from_pretrained(tmp_path / "net.safetensors")
+    assert again.frozen
+    cost = problems(4, 4).cost
+    assert torch.allclose(again.logits(cost), hnet.logits(cost), atol=1e-6)
+
+
+def test_files_that_hold_no_hnet_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="hnet must be a weights file or one of hnet, got nowhere"):
+        Hnet.from_pretrained("nowhere")
+    whole = tmp_path / "whole.safetensors"
+    Hnet().save(whole)
+    (tmp_path / "half.safetensors").write_bytes(whole.read_bytes()[:500])
+    save_file({"other": torch.zeros(2)}, tmp_path / "other.safetensors")
+    for name in ("half", "other"):
+        with pytest.raises(ValueError, match=rf"{name}.safetensors must hold the weights of an Hnet"):
+            Hnet.from_pretrained(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "hnet.width must be >= 1, got 0"),
+        ({"damping": 1.0}, r"hnet.damping must be in \[0, 1\), got 1.0"),
+        ({"architecture": "mlp"}, "hnet.architecture must be equivariant or gru, got 'mlp'"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        HnetConfig(**options)
+
+
+def test_best_other_by_hand():
+    message = torch.tensor([[3.0, 1.0, 3.0, 2.0]]).unsqueeze(-1)
+    others = best_other(message, 1, torch.tensor([-100.0])).squeeze()
+    assert others.tolist() == [3.0, 3.0, 3.0, 3.0]
+    assert best_other(message, 0, torch.tensor([-100.0])).unique().tolist() == [-100.0]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("architecture", ["equivariant", "gru"])
+def test_a_frozen_net_passes_the_gradient_on_cuda(architecture):
+    hnet = Hnet(HnetConfig(architecture)).freeze().cuda()
+    cost = problems(3, 3).cost.cuda().requires_grad_()
+    hnet(cost).square().sum().backward()
+    assert cost.grad.isfinite().all()
