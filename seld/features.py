@@ -77,7 +77,7 @@ class LogMelIntensity(nn.Module):
         return -(-samples // (self.config.hop * self.config.frames_per_label))
 
     def forward(self, audio: Tensor) -> Tensor:
-        spectrum = self._spectrum(audio)[:, [0, 3, 1, 2]]  # ACN order W Y Z X -> W X Y Z
+        spectrum = self.spectrum(audio)[:, [0, 3, 1, 2]]  # ACN order W Y Z X -> W X Y Z
         real, imaginary = spectrum.real, spectrum.imag  # (B, 4, frames, bins)
         power = (real.square() + imaginary.square()) @ self.mel
         intensity = (real[:, :1] * real[:, 1:] + imaginary[:, :1] * imaginary[:, 1:]) @ self.mel
@@ -85,7 +85,7 @@ class LogMelIntensity(nn.Module):
         level = 10 * power.clamp_min(_FLOOR).log10()
         return torch.cat([(level - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB, intensity / energy.clamp_min(_FLOOR)], 1)
 
-    def _spectrum(self, audio: Tensor) -> Tensor:
+    def spectrum(self, audio: Tensor) -> Tensor:
         """(B, 4, samples) -> complex (B, 4, frames, bins); frame k is centred on sample (k + 1/2) hop."""
         config = self.config
         frames = self.label_frames(audio.shape[-1]) * config.frames_per_label
