@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seld.plots import COLOURS, REFERENCE_COLOUR, plot_curves, plot_tracks
+from seld.plots import COLOURS, REFERENCE_COLOUR, plot_associations, plot_curves, plot_tracks
 
 
 def rows(azimuths, source=0) -> pd.DataFrame:
@@ -51,3 +51,12 @@ def test_curves_leave_out_missing_values(tmp_path):
     assert pixels(tmp_path / "each.png", COLOURS[0]).sum() > 100
     assert pixels(tmp_path / "one.png", COLOURS[1]).sum() > 100
     assert sorted(path.name for path in tmp_path.iterdir()) == ["each.png", "log.csv", "one.png"]
+
+
+def test_associations_are_black_where_they_are_and_absent_costs_are_left_white(tmp_path):
+    path = tmp_path / "associations.png"
+    identity, nobody = np.eye(2), np.full((2, 2), np.nan)
+    plot_associations({"absent": (nobody, identity, np.zeros((2, 2)))}, path)
+    picture = matplotlib.image.imread(path)[..., :3].mean(-1)
+    dark = [(third < 0.1).mean() for third in np.array_split(picture, 3, axis=1)]
+    assert dark[1] > 0.2 > 0.1 > max(dark[0], dark[2])

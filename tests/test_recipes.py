@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from seld.assignment import Hnet
 from seld.audio import write_audio
 from seld.labels import read_rows
 
@@ -156,3 +157,24 @@ def test_every_assignment_trains(trained, kind):
     done = recipe("train_doa", *arguments, cwd=trained)
     assert done.returncode == 0, done.stderr
     assert pd.read_csv(trained / f"run_{kind}/log.csv")["total"].notna().all()
+
+
+def test_an_hnet_trains_into_its_run_folder(tmp_path):
+    shipped = ROOT / "seld/pretrained/hnet.safetensors"
+    before = shipped.read_bytes()
+    options = ("--train.steps", 3, "--validation.problems", 200, "--validation.sizes", "[2]")
+    done = recipe("train_hnet", "--config", "hnet.yaml", *options, "--run_dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 references, 2 estimates" in done.stdout and "10-20 degrees" in done.stdout
+    scores = json.loads((tmp_path / "run/scores.json").read_text())
+    assert 0 <= scores["by_size"]["2 x 2"]["exact"] <= 1
+    assert {"config.yaml", "associations.png"} < {path.name for path in (tmp_path / "run").iterdir()}
+    assert Hnet.from_pretrained(tmp_path / "run/model.safetensors").frozen
+    assert shipped.read_bytes() == before
+
+
+def test_training_an_hnet_refuses_bad_options(tmp_path):
+    assert "data.sizes must be numbers >= 1" in fails("train_hnet", "--data.sizes", "[0]", cwd=tmp_path)
+    too_large = fails("train_hnet", "--config", "hnet_gru.yaml", "--data.sizes", "[3]", cwd=tmp_path)
+    assert "at most hnet.slots (2) for gru" in too_large
+    assert not (tmp_path / "runs").exists()

@@ -43,6 +43,9 @@ class HnetConfig:
     """equivariant: share of the old message that stays in the new one, in [0, 1)"""
     slots: int = 5
     """gru: estimates and references that it is made for"""
+    absent_chord: float = 4.0
+    """gru: chord length that stands for an absent slot, above 2, the longest real one; the 17.3 of the
+    published data drowns the real ones and needs many times the training"""
 
     def __post_init__(self):
         if self.architecture not in ("equivariant", "gru"):
@@ -69,7 +72,7 @@ class Hnet(nn.Module):
         self.config = config or HnetConfig()
         c = self.config
         if c.architecture == "gru":
-            self.network = GruNetwork(c.slots, c.width)
+            self.network = GruNetwork(c.slots, c.width, c.absent_chord)
         else:
             self.network = EquivariantNetwork(c.width, c.price_rounds, c.belief_rounds, c.damping)
         self.frozen = False

@@ -9,9 +9,6 @@ from torch.nn import functional
 
 from seld.assignment.transport import Problems
 
-# Published data puts absent slots at (10, 10, 10), this far from the unit sphere.
-_ABSENT_COST = 300**0.5
-
 
 class GruNetwork(nn.Module):
     """Logits (batch, M, N), M and N up to `slots`.
@@ -22,11 +19,12 @@ class GruNetwork(nn.Module):
     Args:
         slots: estimates and references that the weights are made for; fewer are padded as absent.
         width: units of the GRU and of the attention.
+        absent_chord: the length that stands for an absent slot.
     """
 
-    def __init__(self, slots: int, width: int):
+    def __init__(self, slots: int, width: int, absent_chord: float):
         super().__init__()
-        self.slots = slots
+        self.slots, self.absent_chord = slots, absent_chord
         self.gru = nn.GRU(slots, width, batch_first=True)
         self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.output = nn.Linear(width, slots)
@@ -35,8 +33,10 @@ class GruNetwork(nn.Module):
         rows, columns = problems.cost.shape[1:]
         if max(rows, columns) > self.slots:
             raise ValueError(f"cost must have at most {self.slots} rows and columns, got {rows} x {columns}")
-        chord = (2 * (problems.cost / 2).sin()).masked_fill(~problems.valid, _ABSENT_COST)
-        chord = functional.pad(chord, (0, self.slots - columns, 0, self.slots - rows), value=_ABSENT_COST)
+        chord = (2 * (problems.cost / 2).sin()).masked_fill(~problems.valid, self.absent_chord)
+        chord = functional.pad(
+            chord, (0, self.slots - columns, 0, self.slots - rows), value=self.absent_chord
+        )
         # cuDNN refuses the backward of a GRU in eval mode, which is how a frozen net is used.
         with torch.backends.cudnn.flags(enabled=False):
             states, _ = self.gru(chord.transpose(1, 2))
