@@ -17,13 +17,11 @@ from torch import Tensor, nn
 
 from seld.assignment import transport
 
-_FIRST_TEMPERATURE, _LAST_TEMPERATURE = (
-    0.15,
-    0.0125,
-)  # of the range of costs; from all equal to nearly decided
-_DIFFERENTIATED = 4  # rounds
-_FAR = 100.0  # stands for infinity in messages: far beyond any sum of angles, and its differences are finite
-_SCALES = (0.05, 0.5)  # of the range of costs, at which the readout sees beliefs
+# Costs are brought to the range [0, 1] first, so these are shares of their range.
+_FIRST_TEMPERATURE, _LAST_TEMPERATURE = 0.15, 0.0125  # from hardly a preference to nearly decided
+_SCALES = (0.05, 0.5)  # at which the readout sees beliefs
+_FAR = 100.0  # stands for infinity in messages: far beyond any sum of costs, and its differences are finite
+_DIFFERENTIATED = 4  # belief rounds, counted from the last
 
 
 class EquivariantNetwork(nn.Module):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_COARSEST = 0.2  # temperature, in units of the cost, at which any start converges in a few steps
+_MILD = 16.0  # largest cost over temperature from which any start converges in a few steps
 _COARSER = 4.0  # from one temperature to the next; a power of 2 scales without rounding
 _LOOSE = 0.1  # marginal error at which a coarse stage hands over to the next
 
@@ -93,8 +93,8 @@ def solve(
         row_mass, column_mass: (rows, batch) and (columns, batch), >= 0, with equal totals > 0.
         max_iterations: Newton steps per stage.
     """
-    stages = [temperature]
-    while stages[-1] < _COARSEST:
+    stages, coarsest = [temperature], float(cost.abs().amax()) / _MILD
+    while stages[-1] < coarsest:
         stages.append(stages[-1] * _COARSER)
     score = _start(-cost / stages[-1], row_mass, column_mass)
     for stage in reversed(stages):
