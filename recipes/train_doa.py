@@ -21,7 +21,7 @@ from torch.utils.data.distributed import DistributedSampler
 from tqdm import tqdm
 
 from seld import assignment, config
-from seld.assignment import AssignmentConfig, Layer
+from seld.assignment import AssignmentConfig, Layer, matching_cost
 from seld.audio import read_audio
 from seld.classical import intensity_histogram
 from seld.clips import Batch, Clip, ClipData, SegmentConfig, Segments, find_clips, load_clips
@@ -177,7 +177,8 @@ def train_epoch(
 
         estimate = Estimate(*network(batch.features))
         cost = pairwise_angular_distance(estimate.doa, batch.doa)
-        association = assign(cost, batch.active)
+        price = options.assignment.activity_weight
+        association = assign(matching_cost(cost, estimate.activity_logit, price), batch.active)
         loss = mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
         fabric.backward(loss.total)
 

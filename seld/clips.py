@@ -54,8 +54,8 @@ def find_clips(folder: str | Path) -> list[Clip]:
         if not (folder / part).is_dir():
             raise ValueError(f"{folder}: expected a folder in DCASE layout, {part}/ is missing")
     # Official releases have dev-train/dev-test below; a stem names a clip in all of them.
-    sounds = _by_stem(path for path in (folder / AUDIO).rglob("*") if path.suffix.lower() in SUFFIXES)
-    tables = _by_stem((folder / METADATA).rglob("*.csv"))
+    sounds = _by_stem((folder / AUDIO).rglob("*"), SUFFIXES)
+    tables = _by_stem((folder / METADATA).rglob("*"), (".csv",))
     if not sounds:
         raise ValueError(f"{folder / AUDIO}: no sound files ({', '.join(SUFFIXES)})")
     for stem in sorted(sounds.keys() ^ tables.keys()):
@@ -163,9 +163,12 @@ class Segments(Dataset):
         return Batch(features, segment.doa @ rotation.T, segment.active)
 
 
-def _by_stem(paths: Iterator[Path]) -> dict[str, Path]:
+def _by_stem(paths: Iterator[Path], suffixes: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(paths):
+        # Hidden files are leftovers of killed jobs and of file managers.
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
         if path.stem in found:
             raise ValueError(f"{path}: {found[path.stem]} has the same name")
         found[path.stem] = path

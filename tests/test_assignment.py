@@ -54,6 +54,14 @@ def test_the_temperature_falls_to_its_end_by_half_of_the_steps():
     assert seen == pytest.approx([0.5, 0.1, 0.02, 0.02])
 
 
+def test_a_sounding_track_keeps_its_source_from_a_nearer_silent_one():
+    distance, logit = torch.tensor([[0.3], [0.2]]), torch.tensor([5.0, -5.0])
+    cost = assignment.matching_cost(distance, logit, 0.5)
+    assert cost.flatten().tolist() == pytest.approx([0.3 + 0.5 / (1 + 2.718281828**5), 0.7 - 0.5 / (1 + 2.718281828**5)])
+    assert assignment.hungarian(distance).flatten().tolist() == [0, 1]
+    assert assignment.hungarian(cost).flatten().tolist() == [1, 0]
+
+
 def test_a_temperature_of_zero_is_refused():
     with pytest.raises(ValueError, match=r"assignment.temperature must be > 0, got 0"):
         AssignmentConfig(temperature=0)

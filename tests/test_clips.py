@@ -28,6 +28,13 @@ def test_clips_are_paired_by_stem(tmp_path):
     ]
 
 
+def test_hidden_files_are_no_clips(tmp_path):
+    write_clip(tmp_path, "a")
+    (tmp_path / "foa_dev" / ".a.xyz.flac").touch()
+    (tmp_path / "metadata_dev" / "._a.csv").touch()
+    assert len(find_clips(tmp_path)) == 1
+
+
 def test_what_has_no_partner_is_named(tmp_path):
     with pytest.raises(ValueError, match="foa_dev/ is missing"):
         find_clips(tmp_path)

@@ -17,7 +17,17 @@ from seld.assignment.hnet import Hnet
 from seld.assignment.hungarian import Hungarian, hungarian
 from seld.assignment.sinkhorn import Sinkhorn
 
-__all__ = ["AssignmentConfig", "FixedOrder", "Hnet", "Hungarian", "Sinkhorn", "build", "hungarian"]
+__all__ = [
+    "AssignmentConfig",
+    "FixedOrder",
+    "Hnet",
+    "Hungarian",
+    "Sinkhorn",
+    "anneal",
+    "build",
+    "hungarian",
+    "matching_cost",
+]
 
 Layer = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,12 +50,16 @@ class AssignmentConfig:
     frame; pit: exact, one permutation per clip; none: fixed order"""
     hnet: str = "hnet"
     """shipped Hnet by name, or a weights file"""
+    activity_weight: float = 0.5
+    """radians by which a track that is surely silent seems farther than one that surely sounds"""
     temperature: float = 0.03
     """of the Sinkhorn layer at the end of training, radians"""
     first_temperature: float = 0.5
     """of the Sinkhorn layer at the start; it falls geometrically over the first half of training"""
 
     def __post_init__(self):
+        if self.activity_weight < 0:
+            raise ValueError(f"assignment.activity_weight must be >= 0, got {self.activity_weight}")
         for name in ("temperature", "first_temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"assignment.{name} must be > 0, got {getattr(self, name)}")
@@ -61,6 +75,20 @@ def build(config: AssignmentConfig, device: torch.device | str = "cpu") -> Layer
         "none": FixedOrder,
     }
     return layers[config.kind]()
+
+
+def matching_cost(distance: Tensor, activity_logit: Tensor, activity_weight: float) -> Tensor:
+    """What estimates are matched by, (..., M, N): distance in radians plus a price for silent tracks.
+
+    By distance alone the track that happens to be nearer takes a lone source, so that activity jumps between
+    tracks from frame to frame and none of them learns when to sound. The price lets the track that sounds keep
+    the source. It has no gradient: a track does not become active in order to be chosen.
+
+    Args:
+        distance: (..., M, N) radians.
+        activity_logit: (..., M).
+    """
+    return distance + activity_weight * (-activity_logit.detach()).sigmoid().unsqueeze(-1)
 
 
 def anneal(layer: Layer, config: AssignmentConfig, progress: float) -> None:
