@@ -31,7 +31,7 @@ SEPARATIONS_DEG = (0, 1, 2, 5, 10, 20, 180)
 class TrainConfig:
     """The optimization."""
 
-    steps: int = 3000
+    steps: int = 2000
     """batches"""
     batch: int = 256
     """problems per step"""
