@@ -48,21 +48,21 @@ class HistogramConfig:
     """label frames over which histograms are averaged"""
     directions: int = 1500
     """points of the histogram on the sphere, about 5 degrees apart"""
-    kernel_deg: float = 18.0
+    kernel_deg: float = 20.0
     """width of the kernel that smooths the histogram"""
-    refinement_deg: float = 20.0
+    refinement_deg: float = 25.0
     """a peak's direction is the mean of the histogram within this angle"""
-    separation_deg: float = 45.0
+    separation_deg: float = 50.0
     """a peak removes the histogram within this angle before the next is taken"""
-    smallest_peak: float = 1.5
+    smallest_peak: float = 2.0
     """height of the first peak from which a frame counts as active, in fully weighted cells"""
-    smallest_ratio: float = 0.15
+    smallest_ratio: float = 0.12
     """height of a further peak, in that of the first"""
     link_deg: float = 30.0
     """largest step of a track from one peak to its next"""
-    memory_s: float = 1.0
+    memory_s: float = 2.0
     """a track that finds no peak for this long has ended"""
-    shortest_track_s: float = 0.3
+    shortest_track_s: float = 0.5
     """shorter tracks are taken for false alarms"""
 
 
@@ -132,7 +132,9 @@ def _histogram(audio: Tensor, grid: np.ndarray, config: HistogramConfig) -> np.n
     _, nearest = cKDTree(grid).query((intensity[:, used] / length[used]).T.numpy())
     shape = (len(energy) // features.frames_per_label, len(grid))
     cell = np.ravel_multi_index((frame[used].numpy(), nearest), shape)
-    return np.bincount(cell, weight[used].numpy(), minlength=shape[0] * shape[1]).reshape(shape)
+    # NumPy counts in integers where no cell is used.
+    counted = np.bincount(cell, weight[used].numpy(), minlength=shape[0] * shape[1]).astype(np.float64)
+    return counted.reshape(shape)
 
 
 def _share_above(energy: Tensor, floor: Tensor) -> Tensor:
