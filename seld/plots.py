@@ -104,9 +104,8 @@ def plot_associations(
     figure = Figure(figsize=(7.2, 2.1 * len(shown)), layout="constrained")
     lines = figure.subplots(len(shown), 3, squeeze=False)
     for line, (name, matrices) in zip(lines, shown.items(), strict=True):
-        titles = ("cost (radians)", "true association", "estimated association")
-        for panel, matrix, title in zip(line, matrices, titles, strict=True):
-            is_cost = title.startswith("cost")
+        for panel, matrix in zip(line, matrices, strict=True):
+            is_cost = panel is line[0]
             colours, most = ("viridis_r", np.pi) if is_cost else ("Greys", 1)
             panel.imshow(matrix, cmap=colours, vmin=0, vmax=most)
             for (row, column), value in np.ndenumerate(matrix):
@@ -118,11 +117,11 @@ def plot_associations(
                     )  # fmt: skip
             panel.set_xticks(range(matrix.shape[1]))
             panel.set_yticks(range(matrix.shape[0]))
-            if line is lines[0]:
-                panel.set_title(title, fontsize="medium")
         line[0].set_ylabel(f"{name}\nestimate", fontsize="small")
-    for panel in lines[-1]:
-        panel.set_xlabel("reference", fontsize="small")
+    titles = ("cost (radians)", "true association", "estimated association")
+    for top, bottom, title in zip(lines[0], lines[-1], titles, strict=True):
+        top.set_title(title, fontsize="medium")
+        bottom.set_xlabel("reference", fontsize="small")
     _save(figure, path)
 
 

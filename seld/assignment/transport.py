@@ -108,10 +108,11 @@ def solve(
 def implicit_gradient(plan: Tensor, grad_plan: Tensor, row_mass: Tensor, temperature: float) -> Tensor:
     """Gradient to the cost (rows, columns, batch), given the gradient to the plan, with both masses fixed.
 
-    Solves diag(b) y - P' diag(1/a) P y = P'G-terms for the multipliers y of the columns; those of the rows
-    follow. The right side is kept as antisymmetric currents between pairs of columns,
-    c_jk = sum_i P_ij P_ik / a_i (G_ij - G_ik), each no larger than its weight times the range of G, so
-    that their ratios, the multipliers, are bounded even where both underflow.
+    With G the gradient to the plan, the multipliers y of the column sums solve L y = c, where L is the
+    Laplacian of the weights w_jk and c_j the sum over k of the currents
+    c_jk = sum_i P_ij P_ik / a_i (G_ij - G_ik); those of the row sums follow. Each current is at most its
+    weight times the range of G, so as long as currents are kept pair by pair, their ratios to the weights
+    stay bounded even where both underflow.
     """
     share = _per_row(plan, row_mass)
     weight = _gram(share, plan)
