@@ -66,9 +66,9 @@ class TrainConfig:
 
     epochs: int = 20
     """passes over the training clips"""
-    batch: int = 16
+    batch: int = 8
     """segments per step and device"""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine"""
     weight_decay: float = 1e-2
     """of AdamW"""
@@ -109,7 +109,12 @@ class Config:
 def main(options: Config) -> None:
     torch.set_flush_denormal(True)  # small Sinkhorn temperatures make denormals, which are slow
     train = options.train
-    fabric = Fabric(train.accelerator, devices=train.devices, num_nodes=train.machines, precision=train.precision)
+    fabric = Fabric(
+        accelerator=train.accelerator,
+        devices=train.devices,
+        num_nodes=train.machines,
+        precision=train.precision,
+    )
     fabric.launch()
     run = Run(options.run_dir, config.to_yaml(options))
     with fabric.rank_zero_first():
@@ -135,8 +140,8 @@ def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> 
     data = {split: (clips := find_clips(folders[split]), load(clips, localizer, split)) for split in FITTED}
     segments = Segments(data["train"][1], options.data.segments, options.features.frames_per_label, options.seed)
     sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
+    # Not set up by Fabric, which would count the sampler's epochs from 0 again in a resumed run.
     loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate)
-    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     network, optimizer = fabric.setup(localizer, optimizer)
     assign = assignment.build(options.assignment, fabric.device)
     for epoch in range(done, train.epochs):
@@ -171,6 +176,7 @@ def train_epoch(
     title = f"epoch {epoch + 1}/{options.train.epochs}"
     bar = tqdm(loader, title, leave=False, disable=fabric.global_rank > 0)
     for step, batch in enumerate(bar):
+        batch = fabric.to_device(batch)
         progress = (epoch + step / len(loader)) / options.train.epochs
         set_rate(optimizer, options.train.learning_rate, progress)
         assignment.anneal(assign, options.assignment, progress)

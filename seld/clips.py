@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     """Segments of T label frames."""
 
     features: Tensor
-    """(B, 7, T x frames_per_label, F) float32"""
+    """(B, channels, T x frames_per_label, F) float32"""
     doa: Tensor
     """(B, T, N, 3) unit vectors"""
     active: Tensor
@@ -68,7 +68,7 @@ class ClipData(NamedTuple):
     """Features and references of one clip, in memory."""
 
     features: Tensor
-    """(7, T x frames_per_label, F) float16, which holds them to three digits in half the memory"""
+    """(channels, T x frames_per_label, F) float16, which holds them to three digits in half the memory"""
     doa: Tensor
     """(T, N, 3)"""
     active: Tensor
@@ -94,7 +94,7 @@ def load_clip(clip: Clip, features: LogMelIntensity, slots: int) -> ClipData:
 
 
 def load_clips(clips: list[Clip], features: LogMelIntensity, slots: int, label: str = "features") -> list[ClipData]:
-    """Load all clips into memory with one thread per core and a progress bar (about 80 kB per second)."""
+    """Load all clips into memory with one thread per core and a progress bar (64 kB a second)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the clips are the parallel work; more threads each would only fight
     try:

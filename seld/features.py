@@ -15,6 +15,8 @@ from seld.labels import FRAME_SECONDS
 
 LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to about zero mean, unit variance
 _FLOOR = 1e-10  # power; -100 dB
+_DECAY_S = 0.7  # time in which reverberation is expected to decay by 60 dB
+_DECAY_MARGIN_DB = 3.0  # how far above that decay a bin has to be to count
 
 
 @dataclass
@@ -29,6 +31,8 @@ class FeatureConfig:
     """feature frames per label frame of 100 ms; 5 is a hop of 20 ms"""
     mel_bands: int = 64
     """mel bands between 0 and 12 kHz"""
+    direct: bool = True
+    """also the direct-path intensity vector, which leaves out diffuse and reverberant bins"""
 
     def __post_init__(self):
         samples = round(SAMPLE_RATE * FRAME_SECONDS)
@@ -50,18 +54,22 @@ class FeatureConfig:
 
 
 class LogMelIntensity(nn.Module):
-    """FOA audio (B, 4, samples) -> features (B, 7, T x frames_per_label, mel_bands).
+    """FOA audio (B, 4, samples) -> features (B, channels, T x frames_per_label, mel_bands).
 
-    Channels: log-mel of W, X, Y, Z (about zero mean and unit variance), then the intensity vector x, y, z.
+    Channels: log-mel of W, X, Y, Z (about zero mean and unit variance), the intensity vector x, y, z, and with
+    `direct` the direct-path intensity vector x, y, z.
+
     The intensity vector of a band is the sum of Re(W* [X, Y, Z]) over its bins, divided by the energy there,
     (|W|^2 + |X|^2 + |Y|^2 + |Z|^2) / 2 with SN3D scaling, so that it is the unit vector towards the source for
     one plane wave and 0 in a diffuse field. Bins count by their energy, since the ratio of a faint bin is noise.
 
+    The direct-path intensity vector is the mean over the bins of the band of unit vectors, each weighed by the
+    fourth power of its directness (the length of the bin's own intensity vector, one minus the diffuseness of
+    Merimaa and Pulkki, JAES 2005) and by the share of its energy that no earlier, decaying sound explains.
+
     T counts label frames; the last one may be partly silence. Feature frames lie symmetrically inside their
     label frame.
     """
-
-    channels = 7
 
     def __init__(self, config: FeatureConfig | None = None):
         super().__init__()
@@ -71,6 +79,7 @@ class LogMelIntensity(nn.Module):
             config.fft // 2 + 1, 0.0, SAMPLE_RATE / 2, config.mel_bands, SAMPLE_RATE, "slaney", "slaney"
         )
         self.register_buffer("mel", bank, persistent=False)
+        self.channels = 10 if config.direct else 7
 
     def label_frames(self, samples: int) -> int:
         """Number of label frames that cover so many samples."""
@@ -79,11 +88,39 @@ class LogMelIntensity(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         spectrum = self.spectrum(audio)[:, [0, 3, 1, 2]]  # ACN order W Y Z X -> W X Y Z
         real, imaginary = spectrum.real, spectrum.imag  # (B, 4, frames, bins)
-        power = (real.square() + imaginary.square()) @ self.mel
-        intensity = (real[:, :1] * real[:, 1:] + imaginary[:, :1] * imaginary[:, 1:]) @ self.mel
+        power = real.square() + imaginary.square()
+        intensity = real[:, :1] * real[:, 1:] + imaginary[:, :1] * imaginary[:, 1:]
         energy = power.sum(1, keepdim=True) / 2
-        level = 10 * power.clamp_min(_FLOOR).log10()
-        return torch.cat([(level - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB, intensity / energy.clamp_min(_FLOOR)], 1)
+        level = 10 * (power @ self.mel).clamp_min(_FLOOR).log10()
+        features = [
+            (level - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB,
+            (intensity @ self.mel) / (energy @ self.mel).clamp_min(_FLOOR),
+        ]
+        if self.config.direct:
+            features.append(self._direct(intensity, energy))
+        return torch.cat(features, 1)
+
+    def _direct(self, intensity: Tensor, energy: Tensor) -> Tensor:
+        """(B, 3, frames, bins) and (B, 1, frames, bins) -> (B, 3, frames, mel_bands)."""
+        vector = intensity / energy.clamp_min(_FLOOR)
+        directness = vector.square().sum(1, keepdim=True).clamp(1e-6, 1).sqrt()
+        weight = directness**3 * self._fresh_share(energy)  # the vector brings the fourth power itself
+        return (vector * weight) @ (self.mel / self.mel.sum(0))
+
+    def _fresh_share(self, energy: Tensor) -> Tensor:
+        """The share in [0, 1] of each bin's energy (B, 1, frames, bins) that earlier sound does not explain.
+
+        The loudest that is left of earlier frames falls by 60 dB in _DECAY_S. The two frames before do not
+        count: their windows overlap with this one's.
+        """
+        lag = 2
+        level = 10 * energy.clamp_min(_FLOOR).log10()
+        per_frame = 60 * self.config.hop / SAMPLE_RATE / _DECAY_S
+        fallen = per_frame * torch.arange(level.shape[2], device=level.device, dtype=level.dtype).unsqueeze(1)
+        # Raised by what has decayed since the start, the loudest that is left is a running maximum.
+        left = (level + fallen).cummax(2).values[:, :, :-lag] - fallen[lag:] + _DECAY_MARGIN_DB
+        share = 1 - 10 ** ((left - level[:, :, lag:]) / 10)
+        return torch.cat([torch.ones_like(level[:, :, :lag]), share.clamp_min(0)], 2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """(B, 4, samples) -> complex (B, 4, frames, bins); frame k is centred on sample (k + 1/2) hop."""
@@ -99,8 +136,8 @@ class LogMelIntensity(nn.Module):
 
 
 def turn_features(features: Tensor, rotation: Tensor) -> Tensor:
-    """Features (B, 7, ...) of the scene turned by axis symmetries (B, 3, 3), see geometry.axis_symmetries."""
-    magnitude = rotation.abs()
-    level = torch.einsum("bij,bj...->bi...", magnitude, features[:, 1:4])
-    intensity = torch.einsum("bij,bj...->bi...", rotation, features[:, 4:7])
-    return torch.cat([features[:, :1], level, intensity], 1)
+    """Features (B, channels, ...) of the scene turned by axis symmetries (B, 3, 3), see geometry.axis_symmetries."""
+    level = torch.einsum("bij,bj...->bi...", rotation.abs(), features[:, 1:4])
+    vectors = features[:, 4:].unflatten(1, (-1, 3))
+    turned = torch.einsum("bij,bkj...->bki...", rotation, vectors).flatten(1, 2)
+    return torch.cat([features[:, :1], level, turned], 1)

@@ -18,13 +18,24 @@ def plane_wave(azimuth, elevation, seconds=1.0, seed=0):
 def test_intensity_of_a_plane_wave_is_its_unit_vector(azimuth, elevation):
     features = LogMelIntensity()(plane_wave(azimuth, elevation).unsqueeze(0))[0]
     direction = torch.tensor(unit_from_degrees(azimuth, elevation), dtype=torch.float32)
-    torch.testing.assert_close(features[4:], direction[:, None, None].expand(3, 50, 64), rtol=0, atol=1e-4)
+    torch.testing.assert_close(features[4:7], direction[:, None, None].expand(3, 50, 64), rtol=0, atol=1e-4)
 
 
 def test_intensity_of_a_diffuse_field_is_small():
     audio = torch.randn(1, 4, 240000, generator=torch.Generator().manual_seed(0))
     audio[:, 1:] /= 3**0.5
-    assert LogMelIntensity()(audio)[0, 4:].mean((1, 2)).abs().max() < 0.01
+    assert LogMelIntensity()(audio)[0, 4:7].mean((1, 2)).abs().max() < 0.01
+
+
+def test_direct_intensity_counts_onsets_and_not_what_follows_them():
+    """A burst, then the same from elsewhere 20 dB softer (an echo), then again as loud as the burst."""
+    burst, echo = plane_wave(90, 0, seconds=0.2), plane_wave(-90, 0, seconds=0.2, seed=1)
+    audio = torch.cat([burst, 0.1 * echo, burst, echo], -1).unsqueeze(0)
+    direct = LogMelIntensity()(audio)[0, 7:].mean(-1)
+    left = direct[1]
+    assert left[2:8].min() > 0.1  # noise fluctuates: not every bin is louder than what it was before
+    assert left[12:18].abs().max() < 0.01
+    assert left[32:38].max() < -0.05
 
 
 def test_level_is_that_of_librosa():
@@ -51,7 +62,7 @@ def test_frames_lie_inside_their_label_frame():
 def test_every_started_label_frame_is_covered(samples, frames):
     features = LogMelIntensity()
     assert features.label_frames(samples) == frames
-    assert features(torch.zeros(2, 4, samples)).shape == (2, 7, 5 * frames, 64)
+    assert features(torch.zeros(2, 4, samples)).shape == (2, 10, 5 * frames, 64)
 
 
 def test_silence_is_finite():

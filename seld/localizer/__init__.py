@@ -1,8 +1,8 @@
 """Features to estimates: a convolutional recurrent network with one direction and one activity per track.
 
 The published DOAnet (Adavanne et al., WASPAA 2021) is one setting of it; its `linear` head regresses the
-directions from the recurrent state. The `attention` head instead lets each track attend over the
-time-frequency cells of a frame and average the intensity vectors there.
+directions from the recurrent state. The `attention` head instead lets each track attend over time-frequency
+cells and average the intensity vectors there (heads.py).
 """
 
 import json
@@ -20,8 +20,9 @@ from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
 from seld.labels import rows_from_grid
+from seld.localizer.heads import AttentionHead, DirectionHistogram, LinearHead, perceptron
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 
 class Estimate(NamedTuple):
@@ -39,7 +40,7 @@ class LocalizerConfig:
 
     tracks: int = 2
     """estimated tracks M: the most sources that can be followed at once"""
-    filters: list[int] = field(default_factory=lambda: [32, 64, 64])
+    filters: list[int] = field(default_factory=lambda: [24, 48, 48])
     """output channels of each 3x3 convolution block"""
     time_pool: list[int] = field(default_factory=lambda: [5, 1, 1])
     """max pooling over time after each block; the product must be features.frames_per_label"""
@@ -72,7 +73,7 @@ class LocalizerConfig:
 
 
 class Localizer(nn.Module):
-    """Features (B, 7, T x frames_per_label, F) -> Estimate for T label frames.
+    """Features (B, channels, T x frames_per_label, F) -> Estimate for T label frames.
 
     `features` turns audio into what `forward` reads; `locate` does both.
     """
@@ -92,28 +93,37 @@ class Localizer(nn.Module):
         bands = self.features.config.mel_bands
         for pool in config.frequency_pool:
             bands //= pool
+        attends = config.head == "attention"
+        self.histogram = DirectionHistogram() if attends else None
         self.recurrent = nn.GRU(
-            config.filters[-1] * bands,
+            config.filters[-1] * bands + (DirectionHistogram.size if attends else 0),
             config.recurrent_units,
             config.recurrent_layers,
             batch_first=True,
             bidirectional=True,
         )
         state = config.recurrent_units * (2 if config.merge == "concatenate" else 1)
-        head = _AttentionHead if config.head == "attention" else _LinearHead
-        self.direction = head(state, config)
-        self.activity = _perceptron(state, config.linear_layers, config.tracks)
+        sizes = (state, config.linear_layers, config.tracks)
+        if attends:
+            self.direction = AttentionHead(*sizes, config.filters[0], config.key_size)
+        else:
+            self.direction = LinearHead(*sizes)
+        self.activity = perceptron(*sizes)
 
     def forward(self, features: Tensor) -> Estimate:
         hidden, fine = features.contiguous(memory_format=torch.channels_last), None
         for block in self.blocks:
             hidden, unpooled = block(hidden)
             fine = unpooled if fine is None else fine
-        state, _ = self.recurrent(hidden.transpose(1, 2).flatten(2))  # (B, T, channels x bands) -> (B, T, H)
+        sequence = hidden.transpose(1, 2).flatten(2)  # (B, T, channels x bands)
+        vectors = features[:, -3:]
+        if self.histogram is not None:
+            sequence = torch.cat([sequence, self.histogram(vectors, sequence.shape[1])], -1)
+        state, _ = self.recurrent(sequence)
         if self.config.merge == "multiply":
             forward, backward = state.tanh().chunk(2, -1)
             state = forward * backward
-        doa = self.direction(state, fine, features[:, -3:])
+        doa = self.direction(state) if self.histogram is None else self.direction(state, fine, vectors)
         return Estimate(normalize(doa), self.activity(state))
 
     @torch.inference_mode()
@@ -192,59 +202,6 @@ class _Block(nn.Module):
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.norm(self.convolution(maps)).relu()
         return self.dropout(self.pool(maps)), maps
-
-
-class _LinearHead(nn.Module):
-    """Directions by regression from the recurrent state, tanh at the end (DOAnet)."""
-
-    def __init__(self, state: int, config: LocalizerConfig):
-        super().__init__()
-        self.tracks = config.tracks
-        self.output = _perceptron(state, config.linear_layers, 3 * config.tracks)
-
-    def forward(self, state: Tensor, fine: Tensor, intensity: Tensor) -> Tensor:
-        """(B, T, H) state -> (B, T, M, 3); the other arguments are the attention head's."""
-        return self.output(state).tanh().unflatten(-1, (self.tracks, 3))
-
-
-class _AttentionHead(nn.Module):
-    """Directions as attention-weighted means of the intensity vectors of a frame's cells.
-
-    The query of a track comes from the recurrent state, the key of a cell from local convolution features and
-    its intensity vector; a correction from the state, zero at the start, is added. So the network learns
-    which cells to trust (those that the direct sound of this source dominates) rather than the directions.
-    """
-
-    def __init__(self, state: int, config: LocalizerConfig):
-        super().__init__()
-        self.tracks, self.size = config.tracks, config.key_size
-        self.query = _perceptron(state, config.linear_layers, config.tracks * config.key_size)
-        self.key = nn.Conv2d(config.filters[0] + 3, config.key_size, 1)
-        self.correction = _perceptron(state, config.linear_layers, 3 * config.tracks)
-        nn.init.zeros_(self.correction[-1].weight)
-        nn.init.zeros_(self.correction[-1].bias)
-
-    def forward(self, state: Tensor, fine: Tensor, intensity: Tensor) -> Tensor:
-        """(B, T, H), (B, C, T x s, F), (B, 3, T x s, F) -> (B, T, M, 3)."""
-        frames = state.shape[1]
-        query = self.query(state).unflatten(-1, (self.tracks, self.size)) / self.size**0.5
-        key = _cells(self.key(torch.cat([fine, intensity], 1)), frames)
-        weight = (query @ key).softmax(-1)  # (B, T, M, cells)
-        mean = weight @ _cells(intensity, frames).transpose(-1, -2)
-        return mean + self.correction(state).unflatten(-1, (self.tracks, 3))
-
-
-def _cells(maps: Tensor, frames: int) -> Tensor:
-    """(B, C, T x s, F) -> (B, T, C, s x F): all cells of each label frame."""
-    return maps.unflatten(2, (frames, -1)).transpose(1, 2).flatten(3)
-
-
-def _perceptron(inputs: int, hidden_layers: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(hidden_layers):
-        layers += [nn.Linear(inputs, 128), nn.ReLU()]
-        inputs = 128
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 
 
 def _find_model(name: str | Path) -> Path:
