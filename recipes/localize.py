@@ -34,13 +34,13 @@ class Config:
     """run folder, weights file, or name of a shipped model"""
     plot: Path | None = None
     """PNG file, or folder, for pictures of the tracks over time"""
-    threshold: float = 0.5
-    """probability above which a track counts as active"""
+    threshold: float | None = None
+    """activity above which a track counts as sounding; by default what the model was validated with"""
     device: str = "cpu"
     """torch device that the model runs on"""
 
     def __post_init__(self):
-        if not 0 < self.threshold < 1:
+        if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
 
@@ -48,8 +48,10 @@ def main(options: Config) -> None:
     if not options.input.exists():
         raise FileNotFoundError(f"{options.input}: no such file or folder")
     localizer = Localizer.from_pretrained(options.model).to(options.device)
+    if options.threshold is not None:
+        localizer.threshold = options.threshold
     if options.input.is_file():
-        localize(localizer, options.input, options.output, options.plot, options.threshold)
+        localize(localizer, options.input, options.output, options.plot)
         return
     recordings = sorted(path for path in options.input.iterdir() if path.suffix.lower() in SUFFIXES)
     if not recordings:
@@ -59,7 +61,7 @@ def main(options: Config) -> None:
         table = options.output / f"{recording.stem}.csv"
         picture = options.plot / f"{recording.stem}.png" if options.plot else None
         try:
-            localize(localizer, recording, table, picture, options.threshold)
+            localize(localizer, recording, table, picture)
         except (ValueError, OSError) as error:  # the other recordings are still worth doing
             failed += 1
             _log.error("%s", error)
@@ -68,9 +70,9 @@ def main(options: Config) -> None:
         sys.exit(1)
 
 
-def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None, threshold: float) -> None:
+def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None) -> None:
     """Write the rows of one recording, and draw them when a picture is asked for."""
-    rows = estimated_rows(localizer.locate(read_audio(recording, channels=4)), threshold)
+    rows = estimated_rows(localizer.locate(read_audio(recording, channels=4)), localizer.threshold)
     write_rows(table, rows)
     if picture:
         plot_tracks(None, rows, picture)

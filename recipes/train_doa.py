@@ -36,6 +36,7 @@ from seld.run import Run
 from seld.scenes import SceneConfig, make_scenes
 
 FITTED = ("train", "validation")
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
 
 
@@ -249,23 +250,32 @@ def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) 
 
 @torch.inference_mode()
 def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> dict[str, float]:
-    """Scores of whole clips whose features are in memory."""
+    """Scores of whole clips whose features are in memory, at the threshold that gives the best F20.
+
+    The threshold stays with the localizer.
+    """
     localizer.eval()
     device = localizer.features.window.device
-    references, estimates = {}, {}
+    references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
+    estimates = {}
     for clip, loaded in zip(clips, data, strict=True):
         estimate = localizer(loaded.features.float().unsqueeze(0).to(device))
-        references[clip.audio.stem] = read_rows(clip.metadata)
-        estimates[clip.audio.stem] = estimated_rows(Estimate(*(value[0] for value in estimate)))
-    scores = evaluate(references, estimates, "doa+mot")
-    return {name: scores[name] for name in TABLE}
+        estimates[clip.audio.stem] = Estimate(*(value[0] for value in estimate))
+
+    def scores(threshold: float, protocol: str) -> dict[str, float]:
+        rows = {stem: estimated_rows(estimate, threshold) for stem, estimate in estimates.items()}
+        return evaluate(references, rows, protocol)
+
+    localizer.threshold = max(THRESHOLDS, key=lambda threshold: scores(threshold, "doa")["F20"])
+    best = scores(localizer.threshold, "doa+mot")
+    return {name: best[name] for name in TABLE} | {"threshold": localizer.threshold}
 
 
 def report(run: Run, clips: list[Clip]) -> None:
     """Estimates, figures and the final table of the best weights, beside the classical method."""
     localizer = Localizer.from_pretrained(run.folder)
     methods = {
-        "localizer": lambda audio: estimated_rows(localizer.locate(audio)),
+        "localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold),
         "intensity histogram": lambda audio: intensity_histogram(audio, localizer.config.tracks),
     }
     references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}

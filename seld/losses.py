@@ -6,6 +6,7 @@ frames of one clip in which the reference sounds, false alarms and misses are co
 each track, and the activity is trained against the annotation that the association carries to the track.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ class LossConfig:
     """of identity switches per reference, against one radian of distance"""
     activity_weight: float = 1.0
     """of the binary cross-entropy of the activity of all tracks"""
+    gate_deg: float = 40.0
+    """angle from which on a pair does not count as found at all; at half of it, it counts half"""
     detach_association: bool = True
     """hold the association fixed where it weighs distances; otherwise the loss falls by un-matching"""
 
@@ -33,6 +36,8 @@ class LossConfig:
         for name in ("localization_weight", "count_weight", "switch_weight", "activity_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"loss.{name} must be >= 0, got {getattr(self, name)}")
+        if not 0 < self.gate_deg <= 360:
+            raise ValueError(f"loss.gate_deg must be above 0 and at most 360, got {self.gate_deg}")
 
 
 class MotLoss(NamedTuple):
@@ -54,13 +59,15 @@ def mot_loss(
 ) -> MotLoss:
     """The differentiable tracking loss of a batch of clips.
 
-    With p = sigmoid(activity_logit) and the association A,
+    With p = sigmoid(activity_logit), the association A, and G = A (1 + cos(pi min(cost / gate, 1))) / 2, which
+    is the gate of CLEAR-MOT made soft,
 
     - localization (dMOTP): sum A cost / sum A, each matched pair counted once;
-    - misses: sum over active n of 1 - sum_m A_mn p_m; false alarms: sum_m p_m (1 - sum_n A_mn);
+    - misses: sum over active n of 1 - sum_m G_mn p_m; false alarms: sum_m p_m (1 - sum_n G_mn);
     - switches: sum over n, and over pairs of successive frames in both of which n sounds, of the association
       that it gained, sum_m max(A_t - A_{t-1}, 0), so that neither onsets nor a steady soft match count;
-    - activity: cross-entropy of each track's logit with sum_n A_mn, the ground truth that it carries.
+    - activity: cross-entropy of each track's logit with sum_n G_mn, the ground truth that it carries. A track
+      that points elsewhere is to be silent, so that its activity is the chance that something sounds *there*.
 
     Args:
         cost: (B, T, M, N) angles between estimates and references, radians.
@@ -77,15 +84,17 @@ def mot_loss(
     # A batch without any pair has localization 0; the clamp never binds otherwise but for soft fractions.
     localization = (weight * cost).sum() / weight.sum().clamp_min(1)
 
+    share = (cost.detach() / math.radians(config.gate_deg)).clamp_max(1)
+    gated = association * (1 + (math.pi * share).cos()) / 2
     probability = activity_logit.sigmoid()
-    found = (association * probability.unsqueeze(-1)).sum(-2)
+    found = (gated * probability.unsqueeze(-1)).sum(-2)
     misses = (active.to(found.dtype) - found).sum()
-    false_alarms = (probability * (1 - association.sum(-1))).sum()
+    false_alarms = (probability * (1 - gated.sum(-1))).sum()
 
     gained = (association[:, 1:] - association[:, :-1]).clamp_min(0).sum(-2)
     switches = (gained * (active[:, 1:] & active[:, :-1])).sum()
 
-    activity = binary_cross_entropy_with_logits(activity_logit, fixed.sum(-1).clamp(0, 1))
+    activity = binary_cross_entropy_with_logits(activity_logit, gated.detach().sum(-1).clamp(0, 1))
     count, switches = (misses + false_alarms) / references, switches / references
     total = (
         config.localization_weight * localization

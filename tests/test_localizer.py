@@ -67,10 +67,11 @@ def test_locate_leaves_the_mode_as_it_was():
 
 def test_a_saved_localizer_is_the_same(tmp_path):
     localizer = small(seed=3)
+    localizer.threshold = 0.3
     localizer.save(tmp_path / "best.safetensors")
     for name in (tmp_path, tmp_path / "best.safetensors"):
         loaded = Localizer.from_pretrained(name)
-        assert loaded.config == localizer.config and not loaded.training
+        assert loaded.config == localizer.config and loaded.threshold == 0.3 and not loaded.training
         assert torch.equal(loaded.locate(noise(3)).doa, localizer.locate(noise(3)).doa)
 
 

@@ -62,6 +62,13 @@ def test_misses_and_false_alarms_are_counted():
     assert mot_loss(torch.zeros(1, 1, 3, 2), association, logit, active).count.item() == pytest.approx(2 / 2)
 
 
+def test_a_pair_far_apart_is_a_miss_and_a_false_alarm():
+    association = torch.ones(1, 3, 1, 1)
+    cost = torch.deg2rad(torch.tensor([0.0, 20.0, 50.0])).reshape(1, 3, 1, 1)  # counts 1, 1/2, 0 at a gate of 40
+    loss = mot_loss(cost, association, torch.full((1, 3, 1), SURE), torch.ones(1, 3, 1, dtype=torch.bool))
+    assert loss.count.item() == pytest.approx((0 + 1 + 2) / 3)
+
+
 def test_activity_follows_the_annotation_through_the_association():
     logit = torch.zeros(1, 1, 2, requires_grad=True)
     association = torch.tensor([[[[0.0, 1.0], [0.0, 0.0]]]])
@@ -99,17 +106,33 @@ def test_detached_association_only_weighs_distances():
     assert association.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("detach", [True, False])
-def test_gradients_are_those_of_finite_differences(detach):
+def test_gradient_to_the_distances_is_that_of_finite_differences():
+    cost, association, logit, active = random_clip()
+    # The gate holds the distance fixed, which finite differences would see.
+    config = LossConfig(count_weight=0, activity_weight=0)
+    assert torch.autograd.gradcheck(
+        lambda cost: mot_loss(cost, association.double(), logit.double(), active, config).total,
+        cost.double().requires_grad_(),
+    )
+
+
+def test_gradient_to_association_and_activity_is_that_of_finite_differences():
     cost, association, logit, active = random_clip()
     soft = torch.rand(association.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4)) / 3
-    config = LossConfig(detach_association=detach)
-    # The detached uses of the association are constants of the loss, which finite differences would see.
-    inputs = (cost.double().requires_grad_(), soft.requires_grad_(not detach), logit.double().requires_grad_())
-    config.activity_weight = 0 if not detach else 1
-    assert torch.autograd.gradcheck(lambda *x: mot_loss(*x, active, config).total, inputs)
+    # The annotation that activity is trained against is a constant of the loss.
+    config = LossConfig(detach_association=False, activity_weight=0)
+    assert torch.autograd.gradcheck(
+        lambda soft, logit: mot_loss(cost.double(), soft, logit, active, config).total,
+        (soft.requires_grad_(), logit.double().requires_grad_()),
+    )
+    assert torch.autograd.gradcheck(
+        lambda logit: mot_loss(cost.double(), association.double(), logit, active).total,
+        logit.double().requires_grad_(),
+    )
 
 
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match=r"loss.switch_weight must be >= 0, got -1"):
         LossConfig(switch_weight=-1)
+    with pytest.raises(ValueError, match=r"loss.gate_deg must be above 0 and at most 360, got 0"):
+        LossConfig(gate_deg=0)

@@ -75,12 +75,14 @@ class LocalizerConfig:
 class Localizer(nn.Module):
     """Features (B, channels, T x frames_per_label, F) -> Estimate for T label frames.
 
-    `features` turns audio into what `forward` reads; `locate` does both.
+    `features` turns audio into what `forward` reads; `locate` does both. `threshold` is the activity above which
+    a track counts as sounding, kept with the weights.
     """
 
     def __init__(self, config: LocalizerConfig | None = None, features: FeatureConfig | None = None):
         super().__init__()
         self.config = config = config or LocalizerConfig()
+        self.threshold = 0.5
         self.features = LogMelIntensity(features)
         self._check_pooling()
         channels = [self.features.channels, *config.filters]
@@ -149,7 +151,11 @@ class Localizer(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Weights and configuration in one safetensors file, which `from_pretrained` reads."""
-        config = {"localizer": asdict(self.config), "features": asdict(self.features.config)}
+        config = {
+            "localizer": asdict(self.config),
+            "features": asdict(self.features.config),
+            "threshold": self.threshold,
+        }
         weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
         with atomic_path(path) as temporary:
             safetensors.torch.save_file(weights, temporary, {"seld.localizer": json.dumps(config)})
@@ -173,6 +179,7 @@ class Localizer(nn.Module):
         config = json.loads(metadata["seld.localizer"])
         localizer = cls(LocalizerConfig(**config["localizer"]), FeatureConfig(**config["features"]))
         localizer.load_state_dict(weights)
+        localizer.threshold = config["threshold"]
         return localizer.eval()
 
     def _check_pooling(self) -> None:
