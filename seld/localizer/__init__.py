@@ -20,7 +20,7 @@ from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
 from seld.labels import rows_from_grid
-from seld.localizer.heads import AttentionHead, DirectionHistogram, LinearHead, perceptron
+from seld.localizer.heads import AttentionHead, LinearHead, PeakFinder, band_vectors, perceptron
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -96,9 +96,9 @@ class Localizer(nn.Module):
         for pool in config.frequency_pool:
             bands //= pool
         attends = config.head == "attention"
-        self.histogram = DirectionHistogram() if attends else None
+        self.peaks = PeakFinder() if attends else None
         self.recurrent = nn.GRU(
-            config.filters[-1] * bands + (DirectionHistogram.size if attends else 0),
+            config.filters[-1] * bands + (self.peaks.size if attends else 0),
             config.recurrent_units,
             config.recurrent_layers,
             batch_first=True,
@@ -118,15 +118,22 @@ class Localizer(nn.Module):
             hidden, unpooled = block(hidden)
             fine = unpooled if fine is None else fine
         sequence = hidden.transpose(1, 2).flatten(2)  # (B, T, channels x bands)
+        if self.peaks is None:
+            state = self._recur(sequence)
+            return Estimate(normalize(self.direction(state)), self.activity(state))
         vectors = features[:, -3:]
-        if self.histogram is not None:
-            sequence = torch.cat([sequence, self.histogram(vectors, sequence.shape[1])], -1)
+        bands = band_vectors(vectors, sequence.shape[1])
+        peaks = self.peaks(bands)
+        state = self._recur(torch.cat([sequence, peaks.histogram], -1))
+        return Estimate(self.direction(state, fine, vectors, peaks, bands), self.activity(state))
+
+    def _recur(self, sequence: Tensor) -> Tensor:
+        """(B, T, inputs) -> (B, T, H)."""
         state, _ = self.recurrent(sequence)
         if self.config.merge == "multiply":
             forward, backward = state.tanh().chunk(2, -1)
             state = forward * backward
-        doa = self.direction(state) if self.histogram is None else self.direction(state, fine, vectors)
-        return Estimate(normalize(doa), self.activity(state))
+        return state
 
     @torch.inference_mode()
     def locate(self, audio: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:

@@ -5,6 +5,8 @@ longer the more of it came directly.
 """
 
 import itertools
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,35 +14,58 @@ from torch.nn import functional
 
 from seld.geometry import normalize
 
+PEAKS = 4  # candidates per frame: a source too many is easier to refuse than one too few to find
+
 _HIDDEN = 128  # units of the linear layers, as in DOAnet
-_WINDOW = 5  # label frames whose evidence is averaged: half a second, in which sources hardly move
-_BASIN = 9  # label frames of the cells that a direction is drawn to
-_SHARPNESS = 10.0  # of the histogram's von Mises-Fisher kernel: half its height at 21 degrees
-_LATTICE = [point for point in itertools.product((-1, 0, 1), repeat=3) if any(point)]
+_WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
+_BASIN = 9  # label frames of the vectors that a direction is drawn to
+_SHARPNESS = 10.0  # of the von Mises-Fisher kernel: half its height at 21 degrees
+_SEPARATION = math.radians(35)  # peaks are at least about this far apart
 
 
-class DirectionHistogram(nn.Module):
-    """Intensity vectors (B, 3, T x s, F) -> (B, T, 52): where the vectors of each label frame point.
+class Peaks(NamedTuple):
+    """Where the intensity vectors of each label frame and the frames around it point."""
 
-    Log of the length of all vectors near each of 26 directions (the faces, edges and corners of a cube), in the
-    frame itself and averaged over half a second. It hands the recurrent layers the peaks that pooling hides.
+    histogram: Tensor
+    """(B, T, 2 x directions) log of what points near each direction of the grid: in the frame, and around it"""
+    doa: Tensor
+    """(B, T, PEAKS, 3) unit vectors, highest peak first"""
+    height: Tensor
+    """(B, T, PEAKS) log of what points near each peak"""
+
+
+class PeakFinder(nn.Module):
+    """Intensity vectors (B, T, F, 3) of each label frame and band -> Peaks. Nothing in it is learned.
+
+    The vectors of half a second are counted, by their length and through a von Mises-Fisher kernel, near each of
+    98 directions; peaks are taken one by one, each with its kernel subtracted before the next (CLEAN, Högbom
+    1974), and moved to the mean of the vectors near them.
     """
-
-    size = 2 * len(_LATTICE)
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("grid", normalize(torch.tensor(_LATTICE, dtype=torch.float32)), persistent=False)
+        lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
+        grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
+        self.register_buffer("grid", grid, persistent=False)
+        self.size = 2 * len(grid)
 
     @torch.no_grad()
-    def forward(self, vectors: Tensor, frames: int) -> Tensor:
-        vectors = cells(vectors, frames).transpose(-1, -2)  # (B, T, cells, 3)
-        length = vectors.norm(dim=-1, keepdim=True)
-        closeness = vectors @ self.grid.T - length  # length x (cosine - 1)
-        near = (_SHARPNESS * closeness / length.clamp_min(1e-6)).exp() * length
-        now = near.sum(2)
-        around = functional.avg_pool1d(now.transpose(1, 2), _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
-        return torch.cat([now, around.transpose(1, 2)], -1).log1p()
+    def forward(self, bands: Tensor) -> Peaks:
+        length = bands.norm(dim=-1, keepdim=True)
+        near = (_SHARPNESS * (bands @ self.grid.T / length.clamp_min(1e-6) - 1)).exp()
+        now = (near * length).sum(2)  # (B, T, directions)
+        around = functional.avg_pool1d(now.transpose(1, 2), _WINDOW, 1, _WINDOW // 2).transpose(1, 2)
+        around_bands = windows(bands, _WINDOW)
+        left, peaks, heights = around, [], []
+        for _ in range(PEAKS):
+            height, index = left.max(-1)
+            peak = shift(self.grid[index].unsqueeze(2), around_bands, _SHARPNESS, 0.01, steps=2)
+            left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
+            left = left.masked_fill(peak[:, :, 0] @ self.grid.T > math.cos(_SEPARATION), 0).clamp_min(0)
+            peaks.append(peak)
+            heights.append(height)
+        histogram = torch.cat([now, around], -1).log1p()
+        return Peaks(histogram, torch.cat(peaks, 2), torch.stack(heights, -1).log1p())
 
 
 class LinearHead(nn.Module):
@@ -57,64 +82,75 @@ class LinearHead(nn.Module):
 
 
 class AttentionHead(nn.Module):
-    """Directions as attention-weighted means of the intensity vectors around a frame.
+    """Directions as attention-weighted means of peaks and of intensity vectors.
 
-    The query of a track comes from the recurrent state, the key of a cell from local convolution maps and its
-    vector. Each frame's cells are weighed by that frame's query; frames within half a second share what they
-    have gathered, weighed by how much of it there is. A regression from the state is added. The sum is drawn to
-    the nearest cluster of vectors by two steps of mean shift on the sphere. So the network learns which cells
-    to trust (those that the direct sound of this source dominates) and which cluster is meant, and the vectors
-    themselves say where that is.
+    A track attends over the peaks of the frame, at the start track m over peak m, and over the frame's cells: its
+    queries come from the recurrent state, the key of a cell from local convolution maps and its vector. A
+    regression from the state is added. The sum is drawn to the cluster of vectors nearest to it. So the
+    network learns which cluster is meant, and the vectors themselves say where that is.
     """
 
     def __init__(self, state: int, layers: int, tracks: int, maps: int, key_size: int):
         super().__init__()
         self.tracks, self.size = tracks, key_size
+        self.choice = perceptron(state, layers, tracks * (PEAKS + 4))
         self.query = perceptron(state, layers, tracks * key_size)
         self.key = nn.Conv2d(maps + 3, key_size, 1)
-        fade = torch.linspace(-2, 2, _WINDOW).abs().neg()
-        self.lend = nn.Parameter(fade.repeat(tracks, 1))  # log weight of the frames around
         self.correction = perceptron(state, layers, 3 * tracks)
-        nn.init.zeros_(self.correction[-1].weight)  # at the start the vectors alone decide
-        nn.init.zeros_(self.correction[-1].bias)
+        for layer in (self.choice[-1], self.correction[-1]):  # at the start the peaks decide
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        bias = torch.zeros(tracks, PEAKS + 4)
+        bias[range(tracks), range(tracks)] = 3.0
+        self.choice[-1].bias.data.copy_(bias.flatten())
         self.log_sharpness = nn.Parameter(torch.tensor(15.0).log())  # of the kernel of mean shift
         self.log_inertia = nn.Parameter(torch.tensor(0.3).log())  # against the summed length of the vectors
+        self.cell_weight = nn.Parameter(torch.tensor(0.1))  # of what the cells say, beside the peaks
 
-    def forward(self, state: Tensor, maps: Tensor, vectors: Tensor) -> Tensor:
-        """(B, T, H), (B, C, T x s, F), (B, 3, T x s, F) -> (B, T, M, 3)."""
+    def forward(self, state: Tensor, maps: Tensor, vectors: Tensor, peaks: Peaks, bands: Tensor) -> Tensor:
+        """(B, T, H), (B, C, T x s, F), (B, 3, T x s, F), peaks, (B, T, F, 3) -> (B, T, M, 3)."""
         frames = state.shape[1]
+        chosen = self._choose(state, peaks)
         query = self.query(state).unflatten(-1, (self.tracks, self.size)) / self.size**0.5
         score = query @ cells(self.key(torch.cat([maps, vectors], 1)), frames)  # (B, T, M, cells)
-        highest = score.detach().amax(-1)
-        gathered = (score - highest.unsqueeze(-1)).exp() @ cells(vectors, frames).transpose(-1, -2)
-        mean = self._share(gathered, highest)
+        gathered = score.softmax(-1) @ cells(vectors, frames).transpose(-1, -2)
         # A little more than zero keeps a frame without any vector from being blown up to unit length.
-        mean = mean / mean.square().sum(-1, keepdim=True).add(1e-6).sqrt()
-        return self._draw(mean + self.correction(state).unflatten(-1, (self.tracks, 3)), vectors)
+        gathered = gathered / gathered.square().sum(-1, keepdim=True).add(1e-6).sqrt()
+        correction = self.correction(state).unflatten(-1, (self.tracks, 3))
+        start = normalize(chosen + self.cell_weight * gathered + correction)
+        return shift(start, windows(bands, _BASIN), self.log_sharpness.exp(), self.log_inertia.exp(), steps=2)
 
-    def _draw(self, doa: Tensor, vectors: Tensor) -> Tensor:
-        """Directions (B, T, M, 3) moved towards the mean of the vectors (B, 3, T x s, F) near them.
+    def _choose(self, state: Tensor, peaks: Peaks) -> Tensor:
+        """(B, T, M, 3): a soft choice among the peaks by their rank, direction and height."""
+        choice = self.choice(state).unflatten(-1, (self.tracks, PEAKS + 4))
+        rank, query = choice.split([PEAKS, 4], -1)
+        score = rank + 5 * query @ torch.cat([peaks.doa, peaks.height.unsqueeze(-1)], -1).transpose(-1, -2)
+        return score.softmax(-1) @ peaks.doa
 
-        Mean shift with a von Mises-Fisher kernel over the vectors of _BASIN frames, averaged per band and frame;
-        the start holds on by the inertia, so that it decides where there is little to see.
-        """
-        frames, side = doa.shape[1], _BASIN // 2
-        bands = functional.pad(vectors.unflatten(2, (frames, -1)).mean(3), (0, 0, side, side))
-        near = bands.unfold(2, _BASIN, 1).permute(0, 2, 3, 4, 1).flatten(2, 3)  # (B, T, F x frames, 3)
-        axis = (near / near.norm(dim=-1, keepdim=True).clamp_min(1e-6)).transpose(-1, -2)
-        start = moved = normalize(doa)
-        for _ in range(2):
-            weight = (self.log_sharpness.exp() * (moved @ axis - 1)).exp()
-            moved = normalize(weight @ near + self.log_inertia.exp() * start)
-        return moved
 
-    def _share(self, gathered: Tensor, log_scale: Tensor) -> Tensor:
-        """Sums over the window of vectors (B, T, M, 3) that are given in units of exp(log_scale) (B, T, M)."""
-        side = (_WINDOW // 2, _WINDOW // 2)
-        scale = functional.pad(log_scale.transpose(1, 2), side, value=-1e4).unfold(2, _WINDOW, 1)
-        weight = (scale - scale.amax(-1, keepdim=True)).exp() * self.lend.exp().unsqueeze(1)
-        around = functional.pad(gathered.permute(0, 2, 3, 1), side).unfold(3, _WINDOW, 1)  # (B, M, 3, T, window)
-        return (around * weight.unsqueeze(2)).sum(-1).permute(0, 3, 1, 2)
+def shift(start: Tensor, near: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int) -> Tensor:
+    """Mean shift on the sphere: directions (B, T, K, 3) moved to the mean of the vectors (B, T, n, 3) near them.
+
+    The start holds on by the inertia, against the summed length of the vectors, so that it decides where there
+    is little to see.
+    """
+    axis = (near / near.norm(dim=-1, keepdim=True).clamp_min(1e-6)).transpose(-1, -2)
+    moved = start
+    for _ in range(steps):
+        weight = (sharpness * (moved @ axis - 1)).exp()
+        moved = normalize(weight @ near + inertia * start)
+    return moved
+
+
+def windows(bands: Tensor, size: int) -> Tensor:
+    """(B, T, F, 3) -> (B, T, F x size, 3): the vectors of all frames in a window around each frame."""
+    padded = functional.pad(bands, (0, 0, 0, 0, size // 2, size // 2))
+    return padded.unfold(1, size, 1).transpose(-1, -2).flatten(2, 3)
+
+
+def band_vectors(vectors: Tensor, frames: int) -> Tensor:
+    """(B, 3, T x s, F) -> (B, T, F, 3): the mean vector of each band in each label frame."""
+    return vectors.unflatten(2, (frames, -1)).mean(3).permute(0, 2, 3, 1)
 
 
 def cells(maps: Tensor, frames: int) -> Tensor:
