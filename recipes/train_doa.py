@@ -37,6 +37,11 @@ from seld.scenes import SceneConfig, make_scenes
 
 FITTED = ("train", "validation")
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+CURVES = {
+    "loss": [f"loss_{name}" for name in MotLoss._fields],
+    "LE of validation (degrees)": ["LE"],
+    "scores of validation": ["F20", "LR", "LP", "MOTA"],
+}
 TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
 
 
@@ -92,12 +97,12 @@ class TrainConfig:
 
 @dataclass
 class Config:
-    """One experiment."""
+    """One experiment: data, network, loss and optimization."""
 
     run_dir: Path = Path("runs/seld")
     """folder for everything that the run makes"""
     seed: int = 0
-    """of weights, segments and scenes"""
+    """of weights and segments; scenes have their own"""
     data: DataConfig = field(default_factory=DataConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
@@ -197,7 +202,7 @@ def train_epoch(
             raise ValueError(f"{title}, step {step + 1}: the loss is not finite: {loss}")
         sums += terms
         bar.set_postfix(loss=f"{sums[0] / (step + 1):.3f}", **last)
-    return dict(zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True))
+    return {f"loss_{name}": value for name, value in zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True)}
 
 
 def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict]) -> None:
@@ -288,7 +293,7 @@ def report(run: Run, clips: list[Clip]) -> None:
             if name == "localizer" and len(estimates) <= 4:
                 plot_tracks(references[clip.audio.stem], rows, run.folder / "figures" / f"{clip.audio.stem}.png")
         scores[name] = evaluate(references, estimates, "doa+mot")
-    plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png")
+    plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
     run.write_json("scores.json", scores)
     print_table(scores)
 

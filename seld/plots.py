@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from seld.files import atomic_path
 from seld.labels import FRAME_SECONDS
@@ -82,6 +83,7 @@ def plot_curves(
                 values["epoch"], values[name], ".-", color=colour, linewidth=1.5, markersize=4, label=name
             )
         panel.set_xlabel("epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_ylabel(label)
         if len(curves) > 1:
             panel.legend(frameon=False, fontsize="small")

@@ -57,7 +57,8 @@ def test_the_temperature_falls_to_its_end_by_half_of_the_steps():
 def test_a_sounding_track_keeps_its_source_from_a_nearer_silent_one():
     distance, logit = torch.tensor([[0.3], [0.2]]), torch.tensor([5.0, -5.0])
     cost = assignment.matching_cost(distance, logit, 0.5)
-    assert cost.flatten().tolist() == pytest.approx([0.3 + 0.5 / (1 + 2.718281828**5), 0.7 - 0.5 / (1 + 2.718281828**5)])
+    silent = 1 / (1 + 2.718281828**5)  # probability of silence at a logit of 5
+    assert cost.flatten().tolist() == pytest.approx([0.3 + 0.5 * silent, 0.7 - 0.5 * silent])
     assert assignment.hungarian(distance).flatten().tolist() == [0, 1]
     assert assignment.hungarian(cost).flatten().tolist() == [1, 0]
 

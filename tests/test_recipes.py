@@ -156,7 +156,7 @@ def test_every_assignment_trains(trained, kind):
     arguments = ("--config", "tiny.yaml", "--run_dir", f"run_{kind}", "--assignment.kind", kind)
     done = recipe("train_doa", *arguments, cwd=trained)
     assert done.returncode == 0, done.stderr
-    assert pd.read_csv(trained / f"run_{kind}/log.csv")["total"].notna().all()
+    assert pd.read_csv(trained / f"run_{kind}/log.csv")["loss_total"].notna().all()
 
 
 def test_an_hnet_trains_into_its_run_folder(tmp_path):
