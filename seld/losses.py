@@ -20,13 +20,13 @@ class LossConfig:
 
     localization_weight: float = 1.0
     """of the mean angle of associated pairs (dMOTP), per radian"""
-    count_weight: float = 0.2
+    count_weight: float = 0.5
     """of misses and false alarms per reference (the counts of dMOTA)"""
     switch_weight: float = 0.1
     """of identity switches per reference, against one radian of distance"""
     activity_weight: float = 1.0
     """of the binary cross-entropy of the activity of all tracks"""
-    gate_deg: float = 40.0
+    gate_deg: float = 60.0
     """angle from which on a pair does not count as found at all; at half of it, it counts half"""
     detach_association: bool = True
     """hold the association fixed where it weighs distances; otherwise the loss falls by un-matching"""

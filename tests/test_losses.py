@@ -65,7 +65,8 @@ def test_misses_and_false_alarms_are_counted():
 def test_a_pair_far_apart_is_a_miss_and_a_false_alarm():
     association = torch.ones(1, 3, 1, 1)
     cost = torch.deg2rad(torch.tensor([0.0, 20.0, 50.0])).reshape(1, 3, 1, 1)  # counts 1, 1/2, 0 at a gate of 40
-    loss = mot_loss(cost, association, torch.full((1, 3, 1), SURE), torch.ones(1, 3, 1, dtype=torch.bool))
+    active, logit = torch.ones(1, 3, 1, dtype=torch.bool), torch.full((1, 3, 1), SURE)
+    loss = mot_loss(cost, association, logit, active, LossConfig(gate_deg=40))
     assert loss.count.item() == pytest.approx((0 + 1 + 2) / 3)
 
 

@@ -20,7 +20,7 @@ from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
 from seld.labels import rows_from_grid
-from seld.localizer.heads import AttentionHead, LinearHead, PeakFinder, band_vectors, perceptron
+from seld.localizer.heads import PEAKS, AttentionHead, LinearHead, PeakFinder, band_vectors, evidence, perceptron
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -110,7 +110,8 @@ class Localizer(nn.Module):
             self.direction = AttentionHead(*sizes, config.filters[0], config.key_size)
         else:
             self.direction = LinearHead(*sizes)
-        self.activity = perceptron(*sizes)
+        known = config.tracks + PEAKS + config.tracks**2 if attends else 0
+        self.activity = perceptron(state + known, config.linear_layers, config.tracks)
 
     def forward(self, features: Tensor) -> Estimate:
         hidden, fine = features.contiguous(memory_format=torch.channels_last), None
@@ -125,7 +126,8 @@ class Localizer(nn.Module):
         bands = band_vectors(vectors, sequence.shape[1])
         peaks = self.peaks(bands)
         state = self._recur(torch.cat([sequence, peaks.histogram], -1))
-        return Estimate(self.direction(state, fine, vectors, peaks, bands), self.activity(state))
+        doa = self.direction(state, fine, vectors, peaks, bands)
+        return Estimate(doa, self.activity(torch.cat([state, evidence(doa, bands, peaks)], -1)))
 
     def _recur(self, sequence: Tensor) -> Tensor:
         """(B, T, inputs) -> (B, T, H)."""

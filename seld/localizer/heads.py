@@ -128,6 +128,19 @@ class AttentionHead(nn.Module):
         return score.softmax(-1) @ peaks.doa
 
 
+@torch.no_grad()
+def evidence(doa: Tensor, bands: Tensor, peaks: Peaks) -> Tensor:
+    """(B, T, M, 3), (B, T, F, 3), peaks -> (B, T, M + PEAKS + M x M): what speaks for each track's being active.
+
+    Log of what points where each track points, of the heights of the peaks, and the cosines between tracks.
+    """
+    near = windows(bands, _WINDOW)
+    length = near.norm(dim=-1)
+    closeness = doa @ (near / length.clamp_min(1e-6).unsqueeze(-1)).transpose(-1, -2) - 1
+    there = ((_SHARPNESS * closeness).exp() @ length.unsqueeze(-1)).squeeze(-1).log1p()
+    return torch.cat([there, peaks.height, (doa @ doa.transpose(-1, -2)).flatten(2)], -1)
+
+
 def shift(start: Tensor, near: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int) -> Tensor:
     """Mean shift on the sphere: directions (B, T, K, 3) moved to the mean of the vectors (B, T, n, 3) near them.
 
