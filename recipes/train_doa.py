@@ -35,6 +35,7 @@ from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
 from seld.scenes import SceneConfig, make_scenes
 
+BASELINE = "intensity histogram"
 FITTED = ("train", "validation")
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 CURVES = {
@@ -281,7 +282,7 @@ def report(run: Run, clips: list[Clip]) -> None:
     localizer = Localizer.from_pretrained(run.folder)
     methods = {
         "localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold),
-        "intensity histogram": lambda audio: intensity_histogram(audio, localizer.config.tracks),
+        BASELINE: lambda audio: intensity_histogram(audio, localizer.config.tracks),
     }
     references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
     scores = {}

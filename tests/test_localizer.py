@@ -41,6 +41,11 @@ def test_estimates_are_unit_vectors_and_train_every_weight(head, merge):
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in localizer.parameters())
 
 
+def test_five_tracks_have_peaks_of_their_own():
+    estimate = small(tracks=5).locate(noise(3))
+    assert estimate.doa.shape == (3, 5, 3) and estimate.doa.isfinite().all()
+
+
 def test_untrained_attention_points_to_a_single_source():
     direction = torch.tensor([0.36, -0.48, 0.8])
     source = noise(4)[:1]

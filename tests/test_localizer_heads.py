@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from seld.geometry import angular_distance, axis_symmetries, normalize
-from seld.localizer.heads import PEAKS, PeakFinder, band_vectors, shift, windows
+from seld.localizer.heads import PeakFinder, band_vectors, shift, windows
 
 BANDS = 64
 
@@ -23,23 +23,23 @@ def degrees(a, b):
 
 def test_peaks_are_the_sources_by_their_height():
     left, up = (0.0, 1.0, 0.0), (0.6, 0.0, 0.8)
-    peaks = PeakFinder()(scene((left, 0.6), (up, 0.4)))
+    peaks = PeakFinder(4)(scene((left, 0.6), (up, 0.4)))
     assert degrees(peaks.doa[0, :, 0], left).max() < 2
     assert degrees(peaks.doa[0, :, 1], up).max() < 2
     assert (peaks.height[..., 0] > peaks.height[..., 1]).all()
     assert (peaks.height[..., 2] < 0.2 * peaks.height[..., 1]).all()
-    assert peaks.doa.shape == (1, 12, PEAKS, 3)
+    assert peaks.doa.shape == (1, 12, 4, 3)
 
 
 def test_peaks_turn_with_the_scene():
     rotation = torch.tensor(axis_symmetries()[29], dtype=torch.float32)
     bands = scene(((0.48, 0.64, 0.6), 0.7), ((-0.8, 0.0, 0.6), 0.3))
-    straight, turned = PeakFinder()(bands), PeakFinder()(bands @ rotation.T)
+    straight, turned = PeakFinder(4)(bands), PeakFinder(4)(bands @ rotation.T)
     torch.testing.assert_close(turned.doa[:, :, :2], straight.doa[:, :, :2] @ rotation.T, rtol=0, atol=1e-4)
 
 
 def test_silence_has_finite_peaks_without_height():
-    peaks = PeakFinder()(torch.zeros(1, 5, BANDS, 3))
+    peaks = PeakFinder(4)(torch.zeros(1, 5, BANDS, 3))
     assert all(part.isfinite().all() for part in peaks)
     assert peaks.height.max() == 0
 

@@ -20,7 +20,7 @@ from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
 from seld.labels import rows_from_grid
-from seld.localizer.heads import PEAKS, AttentionHead, LinearHead, PeakFinder, band_vectors, evidence, perceptron
+from seld.localizer.heads import AttentionHead, LinearHead, PeakFinder, band_vectors, evidence, perceptron
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -96,7 +96,9 @@ class Localizer(nn.Module):
         for pool in config.frequency_pool:
             bands //= pool
         attends = config.head == "attention"
-        self.peaks = PeakFinder() if attends else None
+        # A peak too many is easier to refuse than one too few to find.
+        count = config.tracks + 2
+        self.peaks = PeakFinder(count) if attends else None
         self.recurrent = nn.GRU(
             config.filters[-1] * bands + (self.peaks.size if attends else 0),
             config.recurrent_units,
@@ -107,10 +109,10 @@ class Localizer(nn.Module):
         state = config.recurrent_units * (2 if config.merge == "concatenate" else 1)
         sizes = (state, config.linear_layers, config.tracks)
         if attends:
-            self.direction = AttentionHead(*sizes, config.filters[0], config.key_size)
+            self.direction = AttentionHead(*sizes, config.filters[0], config.key_size, count)
         else:
             self.direction = LinearHead(*sizes)
-        known = config.tracks + PEAKS + config.tracks**2 if attends else 0
+        known = config.tracks + count + config.tracks**2 if attends else 0
         self.activity = perceptron(state + known, config.linear_layers, config.tracks)
 
     def forward(self, features: Tensor) -> Estimate:

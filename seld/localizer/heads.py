@@ -14,8 +14,6 @@ from torch.nn import functional
 
 from seld.geometry import normalize
 
-PEAKS = 4  # candidates per frame: a source too many is easier to refuse than one too few to find
-
 _HIDDEN = 128  # units of the linear layers, as in DOAnet
 _WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
 _BASIN = 9  # label frames of the vectors that a direction is drawn to
@@ -29,9 +27,9 @@ class Peaks(NamedTuple):
     histogram: Tensor
     """(B, T, 2 x directions) log of what points near each direction of the grid: in the frame, and around it"""
     doa: Tensor
-    """(B, T, PEAKS, 3) unit vectors, highest peak first"""
+    """(B, T, peaks, 3) unit vectors, highest peak first"""
     height: Tensor
-    """(B, T, PEAKS) log of what points near each peak"""
+    """(B, T, peaks) log of what points near each peak"""
 
 
 class PeakFinder(nn.Module):
@@ -42,8 +40,9 @@ class PeakFinder(nn.Module):
     1974), and moved to the mean of the vectors near them.
     """
 
-    def __init__(self):
+    def __init__(self, count: int):
         super().__init__()
+        self.count = count
         lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
         grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
         self.register_buffer("grid", grid, persistent=False)
@@ -57,7 +56,7 @@ class PeakFinder(nn.Module):
         around = functional.avg_pool1d(now.transpose(1, 2), _WINDOW, 1, _WINDOW // 2).transpose(1, 2)
         around_bands = windows(bands, _WINDOW)
         left, peaks, heights = around, [], []
-        for _ in range(PEAKS):
+        for _ in range(self.count):
             height, index = left.max(-1)
             peak = shift(self.grid[index].unsqueeze(2), around_bands, _SHARPNESS, 0.01, steps=2)
             left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
@@ -90,17 +89,17 @@ class AttentionHead(nn.Module):
     network learns which cluster is meant, and the vectors themselves say where that is.
     """
 
-    def __init__(self, state: int, layers: int, tracks: int, maps: int, key_size: int):
+    def __init__(self, state: int, layers: int, tracks: int, maps: int, key_size: int, peaks: int):
         super().__init__()
-        self.tracks, self.size = tracks, key_size
-        self.choice = perceptron(state, layers, tracks * (PEAKS + 4))
+        self.tracks, self.size, self.ranks = tracks, key_size, peaks
+        self.choice = perceptron(state, layers, tracks * (peaks + 4))
         self.query = perceptron(state, layers, tracks * key_size)
         self.key = nn.Conv2d(maps + 3, key_size, 1)
         self.correction = perceptron(state, layers, 3 * tracks)
         for layer in (self.choice[-1], self.correction[-1]):  # at the start the peaks decide
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        bias = torch.zeros(tracks, PEAKS + 4)
+        bias = torch.zeros(tracks, peaks + 4)
         bias[range(tracks), range(tracks)] = 3.0
         self.choice[-1].bias.data.copy_(bias.flatten())
         self.log_sharpness = nn.Parameter(torch.tensor(15.0).log())  # of the kernel of mean shift
@@ -122,15 +121,15 @@ class AttentionHead(nn.Module):
 
     def _choose(self, state: Tensor, peaks: Peaks) -> Tensor:
         """(B, T, M, 3): a soft choice among the peaks by their rank, direction and height."""
-        choice = self.choice(state).unflatten(-1, (self.tracks, PEAKS + 4))
-        rank, query = choice.split([PEAKS, 4], -1)
+        choice = self.choice(state).unflatten(-1, (self.tracks, self.ranks + 4))
+        rank, query = choice.split([self.ranks, 4], -1)
         score = rank + 5 * query @ torch.cat([peaks.doa, peaks.height.unsqueeze(-1)], -1).transpose(-1, -2)
         return score.softmax(-1) @ peaks.doa
 
 
 @torch.no_grad()
 def evidence(doa: Tensor, bands: Tensor, peaks: Peaks) -> Tensor:
-    """(B, T, M, 3), (B, T, F, 3), peaks -> (B, T, M + PEAKS + M x M): what speaks for each track's being active.
+    """(B, T, M, 3), (B, T, F, 3), peaks -> (B, T, M + peaks + M x M): what speaks for each track's being active.
 
     Log of what points where each track points, of the heights of the peaks, and the cosines between tracks.
     """
