@@ -295,7 +295,7 @@ def report(run: Run, clips: list[Clip]) -> None:
                 plot_tracks(references[clip.audio.stem], rows, run.folder / "figures" / f"{clip.audio.stem}.png")
         scores[name] = evaluate(references, estimates, "doa+mot")
     plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
-    run.write_json("scores.json", scores)
+    run.write_json("scores.json", scores["localizer"] | {"baselines": {BASELINE: scores[BASELINE]}})
     print_table(scores)
 
 
