@@ -86,7 +86,7 @@ def plot_curves(
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_ylabel(label)
         if len(curves) > 1:
-            panel.legend(frameon=False, fontsize="small")
+            panel.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
         _style(panel)
     for spare in axes[len(panels) :]:
         spare.remove()
