@@ -10,9 +10,8 @@ Scenes are made when there are none. Started again with the same --run_dir, a ru
 import math
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from lightning.fabric import Fabric
@@ -21,19 +20,19 @@ from torch.utils.data.distributed import DistributedSampler
 from tqdm import tqdm
 
 from seld import assignment, config
-from seld.assignment import AssignmentConfig, Layer, matching_cost
+from seld.assignment import Layer, matching_cost
 from seld.audio import read_audio
 from seld.classical import intensity_histogram
-from seld.clips import Batch, Clip, ClipData, SegmentConfig, Segments, find_clips, load_clips
-from seld.features import FeatureConfig
+from seld.clips import Batch, Clip, ClipData, Segments, find_clips, load_clips
+from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import read_rows, write_rows
-from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows
-from seld.losses import LossConfig, MotLoss, mot_loss
+from seld.localizer import Estimate, Localizer, estimated_rows
+from seld.losses import MotLoss, mot_loss
 from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
-from seld.scenes import SceneConfig, make_scenes
+from seld.scenes import make_scenes
 
 BASELINE = "intensity histogram"
 FITTED = ("train", "validation")
@@ -46,74 +45,7 @@ CURVES = {
 TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
 
 
-@dataclass
-class DataConfig:
-    """Where the clips lie; scenes are made for the splits that are not given."""
-
-    train: Path | None = None
-    """folder in DCASE layout to train on"""
-    validation: Path | None = None
-    """folder in DCASE layout to choose the best epoch on"""
-    test: Path | None = None
-    """folder in DCASE layout for the final table"""
-    made: Path = Path("data/scenes")
-    """folder for scenes that are made"""
-    validation_clips: int = 20
-    """scenes made for validation"""
-    test_clips: int = 40
-    """scenes made for the final table"""
-    workers: int | None = None
-    """processes that make scenes; one per core by default"""
-    segments: SegmentConfig = field(default_factory=SegmentConfig)
-
-
-@dataclass
-class TrainConfig:
-    """The optimization."""
-
-    epochs: int = 20
-    """passes over the training clips"""
-    batch: int = 8
-    """segments per step and device"""
-    learning_rate: float = 1.5e-3
-    """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine"""
-    weight_decay: float = 1e-2
-    """of AdamW"""
-    gradient_clip: float = 1.0
-    """largest norm of the gradient"""
-    accelerator: str = "auto"
-    """cpu, cuda, mps or auto"""
-    devices: int = 1
-    """devices per machine"""
-    machines: int = 1
-    """machines that train together, each started by the cluster's launcher"""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """number format of the network"""
-
-    def __post_init__(self):
-        for name in ("epochs", "batch", "devices", "machines"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"train.{name} must be >= 1, got {getattr(self, name)}")
-
-
-@dataclass
-class Config:
-    """One experiment: data, network, loss and optimization."""
-
-    run_dir: Path = Path("runs/seld")
-    """folder for everything that the run makes"""
-    seed: int = 0
-    """of weights and segments; scenes have their own"""
-    data: DataConfig = field(default_factory=DataConfig)
-    scenes: SceneConfig = field(default_factory=SceneConfig)
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-    localizer: LocalizerConfig = field(default_factory=LocalizerConfig)
-    assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-
-
-def main(options: Config) -> None:
+def main(options: Experiment) -> None:
     torch.set_flush_denormal(True)  # small Sinkhorn temperatures make denormals, which are slow
     train = options.train
     fabric = Fabric(
@@ -131,7 +63,7 @@ def main(options: Config) -> None:
         report(run, find_clips(folders["test"]))
 
 
-def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
+def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
     """Train, or go on training, until the last epoch; the best weights are in the run folder then."""
     train = options.train
     fabric.seed_everything(options.seed, verbose=False)
@@ -167,7 +99,7 @@ def fit(options: Config, fabric: Fabric, run: Run, folders: dict[str, Path]) -> 
 
 
 def train_epoch(
-    options: Config,
+    options: Experiment,
     fabric: Fabric,
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -229,7 +161,7 @@ def load(clips: list[Clip], localizer: Localizer, split: str) -> list[ClipData]:
     return load_clips(clips, localizer.features, localizer.config.tracks, f"{split} features")
 
 
-def scene_folder(options: Config, split: str) -> Path:
+def scene_folder(options: Experiment, split: str) -> Path:
     """The folder of a split: the one that is given, or one with scenes that are made now."""
     given = getattr(options.data, split)
     if given is not None:
@@ -254,19 +186,15 @@ def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) 
         group["lr"] = highest * max(rate, 1e-3)
 
 
-@torch.inference_mode()
 def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> dict[str, float]:
     """Scores of whole clips whose features are in memory, at the threshold that gives the best F20.
 
     The threshold stays with the localizer.
     """
-    localizer.eval()
-    device = localizer.features.window.device
     references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
-    estimates = {}
-    for clip, loaded in zip(clips, data, strict=True):
-        estimate = localizer(loaded.features.float().unsqueeze(0).to(device))
-        estimates[clip.audio.stem] = Estimate(*(value[0] for value in estimate))
+    estimates = {
+        clip.audio.stem: localizer.locate_features(loaded.features) for clip, loaded in zip(clips, data, strict=True)
+    }
 
     def scores(threshold: float, protocol: str) -> dict[str, float]:
         rows = {stem: estimated_rows(estimate, threshold) for stem, estimate in estimates.items()}
@@ -308,4 +236,4 @@ def print_table(scores: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-    config.run(main, Config, __doc__)
+    config.run(main, Experiment, __doc__)

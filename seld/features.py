@@ -37,9 +37,7 @@ class FeatureConfig:
     def __post_init__(self):
         samples = round(SAMPLE_RATE * FRAME_SECONDS)
         if self.frames_per_label < 1 or samples % self.frames_per_label:
-            raise ValueError(
-                f"features.frames_per_label must divide {samples} samples, got {self.frames_per_label}"
-            )
+            raise ValueError(f"features.frames_per_label must divide {samples} samples, got {self.frames_per_label}")
         if not self.hop <= self.window <= self.fft:
             raise ValueError(
                 f"features need hop <= window <= fft, got {self.hop}, {self.window} and {self.fft} samples"

@@ -90,9 +90,7 @@ def rows_from_grid(doa: np.ndarray, active: np.ndarray) -> pd.DataFrame:
     """Rows of class 0, one for each active track: (frames, tracks, 3) and (frames, tracks) -> table."""
     frame, track = np.nonzero(active)
     azimuth, elevation = degrees_from_unit(doa[frame, track])
-    return pd.DataFrame(
-        {"frame": frame, "class": 0, "source": track, "azimuth": azimuth, "elevation": elevation}
-    )
+    return pd.DataFrame({"frame": frame, "class": 0, "source": track, "azimuth": azimuth, "elevation": elevation})
 
 
 def grid_from_rows(rows: pd.DataFrame, frames: int, slots: int) -> Grid:

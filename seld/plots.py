@@ -23,9 +23,7 @@ REFERENCE_COLOUR = "#BBBBBB"
 RANGE_DEG = {"azimuth": 180, "elevation": 90}
 
 
-def plot_tracks(
-    reference: pd.DataFrame | None, estimate: pd.DataFrame, path: str | Path, title: str = ""
-) -> None:
+def plot_tracks(reference: pd.DataFrame | None, estimate: pd.DataFrame, path: str | Path, title: str = "") -> None:
     """Draw azimuth and elevation over time: references wide and grey, estimates in one colour per track.
 
     Args:
@@ -39,9 +37,7 @@ def plot_tracks(
         if reference is not None:
             for _, rows in reference.groupby(["class", "source"]):
                 # The marker is as wide as the line, so that what sounds in one frame only is seen as well.
-                panel.plot(
-                    *_lines(rows, angle), "o-", color=REFERENCE_COLOUR, linewidth=6, markersize=6, mew=0
-                )
+                panel.plot(*_lines(rows, angle), "o-", color=REFERENCE_COLOUR, linewidth=6, markersize=6, mew=0)
         for number, (_, rows) in enumerate(estimate.groupby(["class", "source"])):
             colour = COLOURS[number % len(COLOURS)]
             panel.plot(*_lines(rows, angle), ".-", color=colour, linewidth=1.2, markersize=4)
@@ -79,9 +75,7 @@ def plot_curves(
         for number, name in enumerate(curves):
             values = history[["epoch", name]].dropna()
             colour = COLOURS[number % len(COLOURS)]
-            panel.plot(
-                values["epoch"], values[name], ".-", color=colour, linewidth=1.5, markersize=4, label=name
-            )
+            panel.plot(values["epoch"], values[name], ".-", color=colour, linewidth=1.5, markersize=4, label=name)
         panel.set_xlabel("epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_ylabel(label)
@@ -93,9 +87,7 @@ def plot_curves(
     _save(figure, path)
 
 
-def plot_associations(
-    shown: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: str | Path
-) -> None:
+def plot_associations(shown: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: str | Path) -> None:
     """Draw cost, true and estimated association side by side, one line of pictures per problem.
 
     Args:

@@ -1,11 +1,11 @@
 """A run folder: resolved configuration, logs, checkpoints; a run that was stopped goes on from it.
 
-    config.yaml         the whole configuration
-    log.csv             one line per epoch
-    tensorboard/        the same, as curves
-    last.ckpt           everything that training needs to go on exactly
-    best.safetensors    weights at the best validation score
-    scores.json         the final table
+config.yaml         the whole configuration
+log.csv             one line per epoch
+tensorboard/        the same, as curves
+last.ckpt           everything that training needs to go on exactly
+best.safetensors    weights at the best validation score
+scores.json         the final table
 """
 
 import os

@@ -1,11 +1,12 @@
 """Features to estimates: a convolutional recurrent network with one direction and one activity per track.
 
 The published DOAnet (Adavanne et al., WASPAA 2021) is one setting of it; its `linear` head regresses the
-directions from the recurrent state. The `attention` head instead lets each track attend over time-frequency
-cells and average the intensity vectors there (heads.py).
+directions from the recurrent state. The `candidates` head instead lets each track choose among the peaks of the
+intensity vectors (peaks.py, heads.py).
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,8 +20,9 @@ from torch import Tensor, nn
 from seld.features import FeatureConfig, LogMelIntensity
 from seld.files import atomic_path
 from seld.geometry import normalize
-from seld.labels import rows_from_grid
-from seld.localizer.heads import AttentionHead, LinearHead, PeakFinder, band_vectors, evidence, perceptron
+from seld.labels import FRAME_SECONDS, rows_from_grid
+from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
+from seld.localizer.peaks import PeakFinder, band_vectors
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
@@ -54,10 +56,12 @@ class LocalizerConfig:
     """how the two directions of the last recurrent layer are joined (DOAnet multiplies them)"""
     linear_layers: int = 1
     """hidden linear layers of each head"""
-    head: Literal["attention", "linear"] = "attention"
-    """directions by attention over intensity vectors, or by plain regression (DOAnet)"""
-    key_size: int = 16
-    """channels that a query of the attention head is compared on"""
+    head: Literal["candidates", "linear"] = "candidates"
+    """directions by choice among peaks of the intensity vectors, or by plain regression (DOAnet)"""
+    candidate_size: int = 48
+    """channels that describe a candidate direction, a multiple of 4"""
+    candidate_layers: int = 2
+    """times that candidates look at their neighbours"""
     dropout: float = 0.0
     """share of channels dropped after each block"""
 
@@ -65,9 +69,11 @@ class LocalizerConfig:
         sizes = (len(self.filters), len(self.time_pool), len(self.frequency_pool))
         if len(set(sizes)) != 1:
             raise ValueError(f"localizer.filters, time_pool and frequency_pool need equal lengths, got {sizes}")
-        for name in ("tracks", "recurrent_layers", "recurrent_units", "key_size"):
+        for name in ("tracks", "recurrent_layers", "recurrent_units", "candidate_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
+        if self.candidate_size % 4:
+            raise ValueError(f"localizer.candidate_size must be a multiple of 4, got {self.candidate_size}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"localizer.dropout must be in [0, 1), got {self.dropout}")
 
@@ -95,41 +101,39 @@ class Localizer(nn.Module):
         bands = self.features.config.mel_bands
         for pool in config.frequency_pool:
             bands //= pool
-        attends = config.head == "attention"
+        chooses = config.head == "candidates"
         # A peak too many is easier to refuse than one too few to find.
-        count = config.tracks + 2
-        self.peaks = PeakFinder(count) if attends else None
+        self.peaks = PeakFinder(config.tracks + 1) if chooses else None
         self.recurrent = nn.GRU(
-            config.filters[-1] * bands + (self.peaks.size if attends else 0),
+            config.filters[-1] * bands + (self.peaks.size if chooses else 0),
             config.recurrent_units,
             config.recurrent_layers,
             batch_first=True,
             bidirectional=True,
         )
-        state = config.recurrent_units * (2 if config.merge == "concatenate" else 1)
-        sizes = (state, config.linear_layers, config.tracks)
-        if attends:
-            self.direction = AttentionHead(*sizes, config.filters[0], config.key_size, count)
+        state, local = config.recurrent_units * (2 if config.merge == "concatenate" else 1), config.filters[0]
+        if chooses:
+            self.trust = Trust()
+            sizes = (config.tracks, self.peaks.count, config.candidate_size, config.candidate_layers)
+            self.direction = CandidateHead(state, local, *sizes)
         else:
-            self.direction = LinearHead(*sizes)
-        known = config.tracks + count + config.tracks**2 if attends else 0
-        self.activity = perceptron(state + known, config.linear_layers, config.tracks)
+            self.direction = LinearHead(state, config.linear_layers, config.tracks)
+        clues = self.direction.clues if chooses else 0
+        self.activity = perceptron(state + clues, config.linear_layers, config.tracks)
 
     def forward(self, features: Tensor) -> Estimate:
-        hidden, fine = features.contiguous(memory_format=torch.channels_last), None
+        maps = [features.contiguous(memory_format=torch.channels_last)]
         for block in self.blocks:
-            hidden, unpooled = block(hidden)
-            fine = unpooled if fine is None else fine
-        sequence = hidden.transpose(1, 2).flatten(2)  # (B, T, channels x bands)
+            maps.append(block(maps[-1]))
+        sequence = maps[-1].transpose(1, 2).flatten(2)  # (B, T, channels x bands)
         if self.peaks is None:
             state = self._recur(sequence)
             return Estimate(normalize(self.direction(state)), self.activity(state))
-        vectors = features[:, -3:]
-        bands = band_vectors(vectors, sequence.shape[1])
+        bands = band_vectors(self.trust(features), sequence.shape[1])
         peaks = self.peaks(bands)
         state = self._recur(torch.cat([sequence, peaks.histogram], -1))
-        doa = self.direction(state, fine, vectors, peaks, bands)
-        return Estimate(doa, self.activity(torch.cat([state, evidence(doa, bands, peaks)], -1)))
+        doa, clues = self.direction(state, maps[1], bands, peaks)
+        return Estimate(doa, self.activity(torch.cat([state, clues], -1)))
 
     def _recur(self, sequence: Tensor) -> Tensor:
         """(B, T, inputs) -> (B, T, H)."""
@@ -139,24 +143,46 @@ class Localizer(nn.Module):
             state = forward * backward
         return state
 
-    @torch.inference_mode()
     def locate(self, audio: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
         """Estimates (T, M, 3), (T, M) of one recording (4, samples) at 24 kHz, on the model's device.
 
         Long recordings go through in blocks with context on both sides, so that memory stays flat.
         """
+        per_label = self.features.config.hop * self.features.config.frames_per_label
+        frames = self.features.label_frames(audio.shape[-1])
+
+        def piece(first: int, last: int) -> Tensor:
+            return self.features(audio[:, first * per_label : last * per_label].to(self.device).unsqueeze(0))
+
+        return self._in_blocks(piece, frames, block_s, context_s)
+
+    def locate_features(self, features: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
+        """The same of features (channels, T x frames_per_label, F) that are there already."""
+        scale = self.features.config.frames_per_label
+
+        def piece(first: int, last: int) -> Tensor:
+            return features[:, first * scale : last * scale].to(self.device, torch.float32).unsqueeze(0)
+
+        return self._in_blocks(piece, features.shape[1] // scale, block_s, context_s)
+
+    @property
+    def device(self) -> torch.device:
+        """where the weights are"""
+        return self.features.window.device
+
+    @torch.inference_mode()
+    def _in_blocks(
+        self, piece: Callable[[int, int], Tensor], frames: int, block_s: float, context_s: float
+    ) -> Estimate:
+        """Estimates of `frames` label frames; `piece` gives the features (1, ...) of label frames first to last."""
         was_training = self.training
         self.eval()
-        per_label = self.features.config.hop * self.features.config.frames_per_label
-        block, context = (max(1, round(seconds * 10)) for seconds in (block_s, context_s))
-        frames = self.features.label_frames(audio.shape[-1])
+        block, context = (max(1, round(seconds / FRAME_SECONDS)) for seconds in (block_s, context_s))
         parts = []
         for begin in range(0, frames, block):
-            first, last = max(0, begin - context), min(frames, begin + block + context)
-            piece = audio[:, first * per_label : last * per_label].to(self.features.window.device)
-            estimate = self(self.features(piece.unsqueeze(0)))
-            keep = slice(begin - first, min(begin + block, frames) - first)
-            parts.append(Estimate(*(value[0, keep] for value in estimate)))
+            first, end = max(0, begin - context), min(frames, begin + block)
+            estimate = self(piece(first, min(frames, end + context)))
+            parts.append(Estimate(*(value[0, begin - first : end - first] for value in estimate)))
         self.train(was_training)
         return Estimate(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
@@ -207,19 +233,21 @@ class Localizer(nn.Module):
             )
 
 
-class _Block(nn.Module):
-    """3x3 convolution, batch norm, ReLU; returns the max-pooled map and the one before pooling."""
+class _Block(nn.Sequential):
+    """3x3 convolution, max pooling, batch norm, ReLU.
+
+    Pooling comes before norm and ReLU, which keep the order of values: the same function up to the statistics of
+    the norm, without the passes over maps that pooling throws away.
+    """
 
     def __init__(self, before: int, after: int, pool: tuple[int, int], dropout: float):
-        super().__init__()
-        self.convolution = nn.Conv2d(before, after, 3, padding=1)
-        self.norm = nn.BatchNorm2d(after)
-        self.pool = nn.MaxPool2d(pool)
-        self.dropout = nn.Dropout2d(dropout)
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.norm(self.convolution(maps)).relu()
-        return self.dropout(self.pool(maps)), maps
+        super().__init__(
+            nn.Conv2d(before, after, 3, padding=1),
+            nn.MaxPool2d(pool),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Dropout2d(dropout),
+        )
 
 
 def _find_model(name: str | Path) -> Path:

@@ -1,10 +1,11 @@
-"""From the recurrent state to directions: plain regression, or attention over intensity vectors.
+"""From the recurrent state to directions: plain regression, or a choice among the peaks of all frames around.
 
-A cell is one band of one feature frame; its intensity vector points to where its sound comes from, and is the
-longer the more of it came directly.
+A source that pauses or is masked for a while has no peak of its own in that frame, but had one before or will
+have one soon. So the candidates for a frame are the peaks of two seconds before and after it. They first learn
+from each other - a peak that comes back in many frames is a source, one that nothing confirms is not - and then
+each track attends over them.
 """
 
-import itertools
 import math
 from typing import NamedTuple
 
@@ -13,58 +14,33 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seld.geometry import normalize
+from seld.localizer.peaks import WINDOW, Peaks, density, shift, spectra, windows
 
 _HIDDEN = 128  # units of the linear layers, as in DOAnet
-_WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
-_BASIN = 9  # label frames of the vectors that a direction is drawn to
-_SHARPNESS = 10.0  # of the von Mises-Fisher kernel: half its height at 21 degrees
-_SEPARATION = math.radians(35)  # peaks are at least about this far apart
+_REACH = 20  # label frames before and after a frame whose candidates it sees
+_GROUPS = 16  # groups of bands that the spectrum of a candidate is described by
+_FAR = -1e4  # score of what is out of reach
+_KERNELS = ((3.0, 20.0), (8.0, 5.0), (20.0, 5.0), (20.0, 15.0))
+"""sharpness in direction and label frames of decay of each attention head, at the start"""
 
 
-class Peaks(NamedTuple):
-    """Where the intensity vectors of each label frame and the frames around it point."""
+class Trust(nn.Module):
+    """Features (B, C, T x s, F) -> the last three of their channels, each vector made longer or shorter.
 
-    histogram: Tensor
-    """(B, T, 2 x directions) log of what points near each direction of the grid: in the frame, and around it"""
-    doa: Tensor
-    """(B, T, peaks, 3) unit vectors, highest peak first"""
-    height: Tensor
-    """(B, T, peaks) log of what points near each peak"""
-
-
-class PeakFinder(nn.Module):
-    """Intensity vectors (B, T, F, 3) of each label frame and band -> Peaks. Nothing in it is learned.
-
-    The vectors of half a second are counted, by their length and through a von Mises-Fisher kernel, near each of
-    98 directions; peaks are taken one by one, each with its kernel subtracted before the next (CLEAN, Högbom
-    1974), and moved to the mean of the vectors near them.
+    How far a cell's vector is to be believed is learned from the level and the directness around it, in time and
+    in frequency: onsets, say, come from the source, and what follows from the walls. None is changed at the start.
     """
 
-    def __init__(self, count: int):
+    def __init__(self):
         super().__init__()
-        self.count = count
-        lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
-        grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
-        self.register_buffer("grid", grid, persistent=False)
-        self.size = 2 * len(grid)
+        self.filter = nn.Conv2d(2, 1, (7, 3), padding=(3, 1))
+        nn.init.zeros_(self.filter.weight)
+        nn.init.zeros_(self.filter.bias)
 
-    @torch.no_grad()
-    def forward(self, bands: Tensor) -> Peaks:
-        length = bands.norm(dim=-1, keepdim=True)
-        near = (_SHARPNESS * (bands @ self.grid.T / length.clamp_min(1e-6) - 1)).exp()
-        now = (near * length).sum(2)  # (B, T, directions)
-        around = functional.avg_pool1d(now.transpose(1, 2), _WINDOW, 1, _WINDOW // 2).transpose(1, 2)
-        around_bands = windows(bands, _WINDOW)
-        left, peaks, heights = around, [], []
-        for _ in range(self.count):
-            height, index = left.max(-1)
-            peak = shift(self.grid[index].unsqueeze(2), around_bands, _SHARPNESS, 0.01, steps=2)
-            left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
-            left = left.masked_fill(peak[:, :, 0] @ self.grid.T > math.cos(_SEPARATION), 0).clamp_min(0)
-            peaks.append(peak)
-            heights.append(height)
-        histogram = torch.cat([now, around], -1).log1p()
-        return Peaks(histogram, torch.cat(peaks, 2), torch.stack(heights, -1).log1p())
+    def forward(self, features: Tensor) -> Tensor:
+        vectors = features[:, -3:]
+        seen = torch.cat([features[:, :1], vectors.norm(dim=1, keepdim=True)], 1)
+        return vectors * (2 * self.filter(seen).sigmoid())
 
 
 class LinearHead(nn.Module):
@@ -80,94 +56,160 @@ class LinearHead(nn.Module):
         return self.output(state).tanh().unflatten(-1, (self.tracks, 3))
 
 
-class AttentionHead(nn.Module):
-    """Directions as attention-weighted means of peaks and of intensity vectors.
+class Candidates(NamedTuple):
+    """Directions that something may sound from: the peaks of all frames, frame after frame (n = T x peaks)."""
 
-    A track attends over the peaks of the frame, at the start track m over peak m, and over the frame's cells: its
-    queries come from the recurrent state, the key of a cell from local convolution maps and its vector. A
-    regression from the state is added. The sum is drawn to the cluster of vectors nearest to it. So the
-    network learns which cluster is meant, and the vectors themselves say where that is.
+    doa: Tensor
+    """(B, n, 3) unit vectors"""
+    code: Tensor
+    """(B, n, D) what is known of each"""
+    frame: Tensor
+    """(n,) the label frame of each"""
+
+
+class CandidateHead(nn.Module):
+    """Directions of M tracks as attention-weighted means of candidates, drawn to the cluster of vectors next to them.
+
+    The first track goes to what is scored highest, the next look away from where the former ones look, so that at
+    the start of training track m follows the m-th highest peak. Scores fall with the distance in time.
     """
 
-    def __init__(self, state: int, layers: int, tracks: int, maps: int, key_size: int, peaks: int):
+    def __init__(self, state: int, maps: int, tracks: int, peaks: int, size: int, layers: int):
         super().__init__()
-        self.tracks, self.size, self.ranks = tracks, key_size, peaks
-        self.choice = perceptron(state, layers, tracks * (peaks + 4))
-        self.query = perceptron(state, layers, tracks * key_size)
-        self.key = nn.Conv2d(maps + 3, key_size, 1)
-        self.correction = perceptron(state, layers, 3 * tracks)
-        for layer in (self.choice[-1], self.correction[-1]):  # at the start the peaks decide
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        bias = torch.zeros(tracks, peaks + 4)
-        bias[range(tracks), range(tracks)] = 3.0
-        self.choice[-1].bias.data.copy_(bias.flatten())
-        self.log_sharpness = nn.Parameter(torch.tensor(15.0).log())  # of the kernel of mean shift
-        self.log_inertia = nn.Parameter(torch.tensor(0.3).log())  # against the summed length of the vectors
-        self.cell_weight = nn.Parameter(torch.tensor(0.1))  # of what the cells say, beside the peaks
+        self.tracks = tracks
+        self.describe = nn.Sequential(nn.Linear(2 * _GROUPS + 3, size), nn.ReLU(), nn.Linear(size, size))
+        self.local = nn.Linear(maps, size)
+        self.context = nn.Linear(state, size)
+        self.layers = nn.ModuleList(NeighbourAttention(size) for _ in range(layers))
+        self.key = nn.Linear(size, size)
+        self.score = nn.Linear(size, 1)
+        self.query = nn.Linear(state, tracks * size)
+        for weight in (self.query.weight, self.query.bias, self.score.weight):  # at the start the heights decide
+            nn.init.zeros_(weight)
+        self.height_weight = nn.Parameter(torch.tensor(2.0))
+        self.log_decay = nn.Parameter(torch.tensor(2.0).log())  # label frames
+        self.log_apart = nn.Parameter(torch.tensor(8.0).log())  # sharpness of what a track keeps to itself
+        self.apart_weight = nn.Parameter(torch.tensor(6.0))
+        self.log_sharpness = nn.Parameter(torch.tensor(15.0).log())  # of mean shift
+        self.log_inertia = nn.Parameter(torch.tensor(0.3).log())
+        self.clues = tracks * (size + 4) + tracks**2
 
-    def forward(self, state: Tensor, maps: Tensor, vectors: Tensor, peaks: Peaks, bands: Tensor) -> Tensor:
-        """(B, T, H), (B, C, T x s, F), (B, 3, T x s, F), peaks, (B, T, F, 3) -> (B, T, M, 3)."""
-        frames = state.shape[1]
-        chosen = self._choose(state, peaks)
-        query = self.query(state).unflatten(-1, (self.tracks, self.size)) / self.size**0.5
-        score = query @ cells(self.key(torch.cat([maps, vectors], 1)), frames)  # (B, T, M, cells)
-        gathered = score.softmax(-1) @ cells(vectors, frames).transpose(-1, -2)
-        # A little more than zero keeps a frame without any vector from being blown up to unit length.
-        gathered = gathered / gathered.square().sum(-1, keepdim=True).add(1e-6).sqrt()
-        correction = self.correction(state).unflatten(-1, (self.tracks, 3))
-        start = normalize(chosen + self.cell_weight * gathered + correction)
-        return shift(start, windows(bands, _BASIN), self.log_sharpness.exp(), self.log_inertia.exp(), steps=2)
+    def forward(self, state: Tensor, maps: Tensor, bands: Tensor, peaks: Peaks) -> tuple[Tensor, Tensor]:
+        """Directions (B, T, M, 3), and clues (B, T, C) to which of them sound.
 
-    def _choose(self, state: Tensor, peaks: Peaks) -> Tensor:
-        """(B, T, M, 3): a soft choice among the peaks by their rank, direction and height."""
-        choice = self.choice(state).unflatten(-1, (self.tracks, self.ranks + 4))
-        rank, query = choice.split([self.ranks, 4], -1)
-        score = rank + 5 * query @ torch.cat([peaks.doa, peaks.height.unsqueeze(-1)], -1).transpose(-1, -2)
-        return score.softmax(-1) @ peaks.doa
+        Args:
+            state: (B, T, H) of the recurrent network.
+            maps: (B, C, T x s, F / p) local features, at any resolution.
+            bands: (B, T, F, 3) intensity vectors.
+            peaks: of each frame.
+        """
+        candidates = self._candidates(state, maps, bands.detach(), peaks)
+        scores = self._scores(state, candidates, peaks.height.flatten(1, 2))
+        doa, clues, taken = [], [], 0.0
+        for track in range(self.tracks):
+            score = scores[:, :, track] - taken
+            share, evidence = score.softmax(-1), score.logsumexp(-1, keepdim=True)
+            mean = share @ candidates.doa
+            doa.append(normalize(mean))
+            clues += [share @ candidates.code, evidence, _length(mean)]
+            cosine = doa[-1] @ candidates.doa.transpose(-1, -2)
+            taken = taken + self.apart_weight * (self.log_apart.exp() * (cosine - 1)).exp()
+        start = torch.stack(doa, 2)
+        moved = shift(start, windows(bands, WINDOW), self.log_sharpness.exp(), self.log_inertia.exp(), steps=2)
+        return moved, torch.cat([*clues, _seen(moved.detach(), bands.detach())], -1)
+
+    def _candidates(self, state: Tensor, maps: Tensor, bands: Tensor, peaks: Peaks) -> Candidates:
+        now = spectra(peaks.doa, bands)
+        around = functional.avg_pool1d(bands.flatten(2).transpose(1, 2), WINDOW, 1, WINDOW // 2)
+        around = spectra(peaks.doa, around.transpose(1, 2).unflatten(-1, bands.shape[-2:]))
+        spectrum = torch.cat([now, around], 2).flatten(0, 1)
+        spectrum = functional.adaptive_avg_pool1d(spectrum, _GROUPS).unflatten(0, bands.shape[:2])
+        description = [
+            *(10 * spectrum).log1p().chunk(2, 2),
+            peaks.height.unsqueeze(-1),
+            (peaks.height - peaks.height[..., :1]).unsqueeze(-1),
+            now.sum(-1, keepdim=True).log1p(),
+        ]
+        local = functional.adaptive_max_pool2d(maps, (now.shape[1], _GROUPS)).permute(0, 2, 3, 1)
+        share = spectrum[:, :, : now.shape[2]]
+        share = share / share.sum(-1, keepdim=True).clamp_min(1e-4)
+        code = self.describe(torch.cat(description, -1)) + self.local(share @ local)
+        code = (code + self.context(state).unsqueeze(2)).flatten(1, 2)
+        doa = peaks.doa.flatten(1, 2)
+        frame = torch.arange(state.shape[1], device=state.device).repeat_interleave(peaks.doa.shape[2])
+        lag = (frame.unsqueeze(1) - frame).abs()
+        for layer in self.layers:
+            doa, code = layer(doa, code, lag)
+        return Candidates(doa, code, frame)
+
+    def _scores(self, state: Tensor, candidates: Candidates, height: Tensor) -> Tensor:
+        """(B, T, M, n): how well each candidate suits each track in each frame."""
+        query = self.query(state).unflatten(-1, (self.tracks, -1)).flatten(1, 2)
+        match = query @ self.key(candidates.code).transpose(-1, -2) / math.sqrt(query.shape[-1])
+        score = self.height_weight * height + self.score(candidates.code).squeeze(-1)
+        lag = (torch.arange(state.shape[1], device=state.device).unsqueeze(1) - candidates.frame).abs().unsqueeze(1)
+        score = match.unflatten(1, (-1, self.tracks)) + score[:, None, None] - lag / self.log_decay.exp()
+        return score.masked_fill(lag > _REACH, _FAR)
 
 
-@torch.no_grad()
-def evidence(doa: Tensor, bands: Tensor, peaks: Peaks) -> Tensor:
-    """(B, T, M, 3), (B, T, F, 3), peaks -> (B, T, M + peaks + M x M): what speaks for each track's being active.
+class NeighbourAttention(nn.Module):
+    """Candidates look at those near them in direction and in time: attention with a kernel in its scores.
 
-    Log of what points where each track points, of the heights of the peaks, and the cosines between tracks.
+    The score of a pair is the product of query and key, plus the logarithm of a kernel: von Mises-Fisher in the
+    angle between the two, exponential in the time between them. So the normaliser of the softmax is a kernel
+    density, which says how well a candidate is confirmed, and the mean direction under it is one step of mean
+    shift. What enters the code is unchanged when the scene turns, and directions turn with it.
     """
-    near = windows(bands, _WINDOW)
-    length = near.norm(dim=-1)
-    closeness = doa @ (near / length.clamp_min(1e-6).unsqueeze(-1)).transpose(-1, -2) - 1
-    there = ((_SHARPNESS * closeness).exp() @ length.unsqueeze(-1)).squeeze(-1).log1p()
-    return torch.cat([there, peaks.height, (doa @ doa.transpose(-1, -2)).flatten(2)], -1)
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.heads = heads = len(_KERNELS)
+        self.norm = nn.LayerNorm(size)
+        self.query_key_value = nn.Linear(size, 3 * size)
+        self.mass = nn.Linear(size, heads)
+        sharpness, decay = torch.tensor(_KERNELS).T
+        self.log_sharpness = nn.Parameter(sharpness.log())
+        self.log_decay = nn.Parameter(decay.log())
+        self.update = nn.Sequential(nn.Linear(size + 3 * heads, 2 * size), nn.ReLU(), nn.Linear(2 * size, size))
+        self.step = nn.Linear(size, heads)
+        for weight in (self.update[-1].weight, self.update[-1].bias, self.step.weight):
+            nn.init.zeros_(weight)
+        nn.init.constant_(self.step.bias, -1.0)
+
+    def forward(self, doa: Tensor, code: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
+        """Candidates (B, n, 3), (B, n, D) and the label frames between them (n, n) -> both, updated."""
+        normed = self.norm(code)
+        query, key, value = self.query_key_value(normed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        score = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        score = score + self.mass(normed).transpose(1, 2).unsqueeze(2)
+        cosine = (doa @ doa.transpose(-1, -2)).unsqueeze(1)
+        score = score + self.log_sharpness.exp().view(-1, 1, 1) * (cosine - 1)
+        score = score - lag / self.log_decay.exp().view(-1, 1, 1)
+        score = score.masked_fill(lag > _REACH, _FAR)
+        share, confirmed = score.softmax(-1), score.logsumexp(-1)
+        mean = (share @ doa.unsqueeze(1)).transpose(1, 2)  # (B, n, heads, 3)
+        seen = [
+            confirmed.transpose(1, 2) / 3,
+            (mean @ doa.unsqueeze(-1)).squeeze(-1),
+            _length(mean).squeeze(-1),
+        ]
+        code = code + self.update(torch.cat([(share @ value).transpose(1, 2).flatten(2), *seen], -1))
+        step = functional.softplus(self.step(code)).unsqueeze(-1)
+        return normalize(doa + (step * mean).sum(2)), code
 
 
-def shift(start: Tensor, near: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int) -> Tensor:
-    """Mean shift on the sphere: directions (B, T, K, 3) moved to the mean of the vectors (B, T, n, 3) near them.
+def _seen(doa: Tensor, bands: Tensor) -> Tensor:
+    """(B, T, M, 3), (B, T, F, 3) -> (B, T, 2 M + M x M): what speaks for each track.
 
-    The start holds on by the inertia, against the summed length of the vectors, so that it decides where there
-    is little to see.
+    Log of what points where it points, in the frames around and in the frame, and the cosines between tracks.
     """
-    axis = (near / near.norm(dim=-1, keepdim=True).clamp_min(1e-6)).transpose(-1, -2)
-    moved = start
-    for _ in range(steps):
-        weight = (sharpness * (moved @ axis - 1)).exp()
-        moved = normalize(weight @ near + inertia * start)
-    return moved
+    around, now = density(doa, windows(bands, WINDOW)), density(doa, bands)
+    return torch.cat([around.log1p(), now.log1p(), (doa @ doa.transpose(-1, -2)).flatten(2)], -1)
 
 
-def windows(bands: Tensor, size: int) -> Tensor:
-    """(B, T, F, 3) -> (B, T, F x size, 3): the vectors of all frames in a window around each frame."""
-    padded = functional.pad(bands, (0, 0, 0, 0, size // 2, size // 2))
-    return padded.unfold(1, size, 1).transpose(-1, -2).flatten(2, 3)
-
-
-def band_vectors(vectors: Tensor, frames: int) -> Tensor:
-    """(B, 3, T x s, F) -> (B, T, F, 3): the mean vector of each band in each label frame."""
-    return vectors.unflatten(2, (frames, -1)).mean(3).permute(0, 2, 3, 1)
-
-
-def cells(maps: Tensor, frames: int) -> Tensor:
-    """(B, C, T x s, F) -> (B, T, C, s x F): all cells of each label frame."""
-    return maps.unflatten(2, (frames, -1)).transpose(1, 2).flatten(3)
+def _length(vector: Tensor) -> Tensor:
+    """(..., 3) -> (..., 1), with a finite gradient at 0."""
+    return vector.square().sum(-1, keepdim=True).add(1e-8).sqrt()
 
 
 def perceptron(inputs: int, hidden_layers: int, outputs: int) -> nn.Sequential:

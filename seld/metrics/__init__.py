@@ -15,9 +15,7 @@ from seld.metrics.inputs import Rows, clips
 PROTOCOLS = {"doa": doa, "mot": mot}
 
 
-def evaluate(
-    reference: Rows, prediction: Rows, protocol: str = "doa", threshold_deg: float = 20.0
-) -> dict[str, Any]:
+def evaluate(reference: Rows, prediction: Rows, protocol: str = "doa", threshold_deg: float = 20.0) -> dict[str, Any]:
     """Scores of the predictions, by the names that the protocol's module defines (`LE`, `F20`, `MOTA`, ...).
 
     Args:

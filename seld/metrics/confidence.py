@@ -14,9 +14,7 @@ from scipy.stats import t as student
 CONFIDENCE = 0.95
 
 
-def jackknife(
-    counts: pd.DataFrame, score: Callable[[pd.DataFrame], pd.DataFrame]
-) -> dict[str, tuple[float, float]]:
+def jackknife(counts: pd.DataFrame, score: Callable[[pd.DataFrame], pd.DataFrame]) -> dict[str, tuple[float, float]]:
     """(low, high) of each score, not clipped to the score's range.
 
     Args:

@@ -55,9 +55,7 @@ def early_arrivals(room: Room, positions_m: np.ndarray, direct: bool = True) -> 
     axes = zip(positions_m.T, room.array_m, room.size_m, strict=True)
     images, bounces = zip(*(_mirror(*axis, reach) for axis in axes), strict=True)
     along = [images[axis] - room.array_m[axis] for axis in range(3)]
-    squared = (
-        along[0][:, :, None, None] ** 2 + along[1][:, None, :, None] ** 2 + along[2][:, None, None, :] ** 2
-    )
+    squared = along[0][:, :, None, None] ** 2 + along[1][:, None, :, None] ** 2 + along[2][:, None, None, :] ** 2
     centre = tuple(int(np.flatnonzero(axis.sum(0) == 0)[0]) for axis in bounces)
     chosen = squared <= reach**2
     chosen[(slice(None), *centre)] = direct

@@ -1,0 +1,112 @@
+"""Where the intensity vectors of a frame point: peaks of their histogram, and mean shift. Nothing here is learned.
+
+A band of a frame has one vector, which points to where its sound comes from and is the longer the more of it came
+directly. Nearness of directions is measured by a von Mises-Fisher kernel, exp(sharpness (cosine - 1)).
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seld.geometry import normalize
+
+_TINY = 1e-6  # length of a vector that has no direction
+WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
+_SHARPNESS = 10.0  # half the height at 21 degrees
+_SEPARATION = math.radians(35)  # peaks of one frame are at least about this far apart
+
+
+class Peaks(NamedTuple):
+    """Where the intensity vectors of each label frame and the frames around it point."""
+
+    histogram: Tensor
+    """(B, T, 2 x directions) log of what points near each direction of the grid: in the frame, and around it"""
+    doa: Tensor
+    """(B, T, peaks, 3) unit vectors, highest peak first"""
+    height: Tensor
+    """(B, T, peaks) log of what points near each peak"""
+
+
+class PeakFinder(nn.Module):
+    """Intensity vectors (B, T, F, 3) of each label frame and band -> Peaks.
+
+    The vectors of half a second are counted, by their length and nearness, near each of 98 directions; peaks are
+    taken one by one, each with its kernel subtracted before the next (CLEAN, Högbom 1974), and moved to the mean
+    of the vectors near them.
+    """
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.count = count
+        lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
+        grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
+        self.register_buffer("grid", grid, persistent=False)
+        self.size = 2 * len(grid)
+
+    @torch.no_grad()
+    def forward(self, bands: Tensor) -> Peaks:
+        now = density(self.grid, bands)  # (B, T, directions)
+        around = functional.avg_pool1d(now.transpose(1, 2), WINDOW, 1, WINDOW // 2).transpose(1, 2)
+        near = windows(bands, WINDOW)
+        left, peaks, heights = around, [], []
+        for _ in range(self.count):
+            height, index = left.max(-1)
+            peak = shift(self.grid[index].unsqueeze(2), near, _SHARPNESS, 0.01, steps=2)
+            left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
+            left = left.masked_fill(peak[:, :, 0] @ self.grid.T > math.cos(_SEPARATION), 0).clamp_min(0)
+            peaks.append(peak)
+            heights.append(height)
+        histogram = torch.cat([now, around], -1).log1p()
+        return Peaks(histogram, torch.cat(peaks, 2), torch.stack(heights, -1).log1p())
+
+
+@torch.no_grad()
+def spectra(doa: Tensor, bands: Tensor) -> Tensor:
+    """How much of each band points near each direction: (..., K, 3) and (B, T, F, 3) -> (B, T, K, F)."""
+    length = _length(bands)
+    return _nearness(doa, bands / length.clamp_min(_TINY)).mul_(length.transpose(-1, -2))
+
+
+@torch.no_grad()
+def density(doa: Tensor, bands: Tensor) -> Tensor:
+    """How much of all bands points near each direction: (..., K, 3) and (B, T, F, 3) -> (B, T, K)."""
+    length = _length(bands)
+    return (_nearness(doa, bands / length.clamp_min(_TINY)) @ length).squeeze(-1)
+
+
+def shift(start: Tensor, near: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int) -> Tensor:
+    """Mean shift on the sphere: directions (B, T, K, 3) moved to the mean of the vectors (B, T, n, 3) near them.
+
+    The start holds on by the inertia, against the summed length of the vectors, so that it decides where there
+    is little to see.
+    """
+    axis = (near / _length(near).clamp_min(_TINY)).transpose(-1, -2)
+    moved = start
+    for _ in range(steps):
+        weight = (sharpness * (moved @ axis - 1)).exp()
+        moved = normalize(weight @ near + inertia * start)
+    return moved
+
+
+def windows(bands: Tensor, size: int) -> Tensor:
+    """(B, T, F, 3) -> (B, T, F x size, 3): the vectors of all frames in a window around each frame."""
+    padded = functional.pad(bands, (0, 0, 0, 0, size // 2, size // 2))
+    return padded.unfold(1, size, 1).transpose(-1, -2).flatten(2, 3)
+
+
+def band_vectors(vectors: Tensor, frames: int) -> Tensor:
+    """(B, 3, T x s, F) -> (B, T, F, 3): the mean vector of each band in each label frame."""
+    return vectors.unflatten(2, (frames, -1)).mean(3).permute(0, 2, 3, 1)
+
+
+def _nearness(doa: Tensor, axis: Tensor) -> Tensor:
+    """von Mises-Fisher kernel between (..., K, 3) and (B, T, F, 3), in place since the grid makes it large."""
+    return ((_SHARPNESS * doa) @ axis.transpose(-1, -2)).sub_(_SHARPNESS).exp_()
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return vectors.norm(dim=-1, keepdim=True)
