@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from seld.assignment.hnet import Hnet
-from seld.assignment.hungarian import Hungarian, hungarian
+from seld.assignment.hungarian import hungarian
+from seld.assignment.pit import Hungarian
 from seld.assignment.sinkhorn import Sinkhorn
 
 __all__ = [
