@@ -64,8 +64,10 @@ def hungarian_loss(
     sets = _check(y_true, y_pred, active, present, reduction)
     pairs = _pair(sets, slice(None), euclidean_distance)
     distance = ((pairs.true - pairs.pred).square().sum(-1) + _EPSILON).sqrt()
-    possible = sets.active.sum(1) * sets.present.sum(1)
-    value = distance.masked_fill(~pairs.matched, 0).sum(1) / possible.clamp_min(1)
+    references = y_true.shape[1] if sets.active is None else sets.active.sum(1)
+    predictions = y_pred.shape[1] if sets.present is None else sets.present.sum(1)
+    possible = torch.as_tensor(references * predictions, device=distance.device).clamp_min(1)
+    value = distance.masked_fill(~pairs.matched, 0).sum(1) / possible
     return _result(value, pairs, reduction, return_assignment)
 
 
@@ -155,10 +157,10 @@ class _Sets(NamedTuple):
     """(batch, N, features), at least float32"""
     pred: Tensor
     """(batch, M, features)"""
-    active: Tensor
-    """(batch, N) bool"""
-    present: Tensor
-    """(batch, M) bool"""
+    active: Tensor | None
+    """(batch, N) bool; all without it"""
+    present: Tensor | None
+    """(batch, M) bool; all without it"""
 
 
 class _Pairs(NamedTuple):
@@ -183,13 +185,10 @@ def _check(y_true: Tensor, y_pred: Tensor, active: Tensor | None, present: Tenso
             f"got {shapes[0]} and {shapes[1]}"
         )
     dtype = torch.promote_types(torch.promote_types(y_true.dtype, y_pred.dtype), torch.float32)
-    masks = []
     for name, mask, side in (("active", active, y_true), ("present", present, y_pred)):
-        mask = y_pred.new_ones(side.shape[:2], dtype=torch.bool) if mask is None else mask
-        if mask.shape != side.shape[:2] or mask.dtype != torch.bool:
+        if mask is not None and (mask.shape != side.shape[:2] or mask.dtype != torch.bool):
             raise ValueError(f"{name} must be bool {tuple(side.shape[:2])}, got {mask.dtype} {tuple(mask.shape)}")
-        masks.append(mask)
-    return _Sets(y_true.to(dtype), y_pred.to(dtype), *masks)
+    return _Sets(y_true.to(dtype), y_pred.to(dtype), active, present)
 
 
 def _check_reduction(reduction: str) -> None:
@@ -206,9 +205,12 @@ def _assign(sets: _Sets, decides: slice, cost_function: PairFunction) -> Tensor:
         raise ValueError(
             f"compute_cost_matrix_fn must return {(*true.shape[:2], pred.shape[1])}, got {tuple(cost.shape)}"
         )
-    padding = ~(sets.active.unsqueeze(2) & sets.present.unsqueeze(1))
-    cost = cost.masked_fill(padding, 0).transpose(1, 2)  # padding may hold anything, even NaN
-    association = hungarian(cost, sets.active, sets.present)
+    # Padding may hold anything, even NaN.
+    if sets.active is not None:
+        cost = cost.masked_fill(~sets.active.unsqueeze(2), 0)
+    if sets.present is not None:
+        cost = cost.masked_fill(~sets.present.unsqueeze(1), 0)
+    association = hungarian(cost.transpose(1, 2), sets.active, sets.present)
     slots = torch.arange(1, pred.shape[1] + 1, device=pred.device).unsqueeze(1)
     return (association.bool() * slots).sum(1) - 1
 
