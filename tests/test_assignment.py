@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from seld import assignment
-from seld.assignment import AssignmentConfig, Sinkhorn
+from seld.assignment import AssignmentConfig, Hungarian, ProbPIT, SinkPIT
 
-KINDS = ("hnet", "sinkhorn", "hungarian", "pit", "none")
+KINDS = ("hnet", "sinkhorn", "hungarian", "pit", "sliding_pit", "prob_pit", "sinkpit", "none")
 
 
 def frames(seed=0, tracks=3, sources=2):
@@ -34,8 +34,8 @@ def test_every_layer_finds_the_clear_matching(kind):
     torch.testing.assert_close(association, expected, rtol=0, atol=0.05)
 
 
-@pytest.mark.parametrize("kind", ["hnet", "sinkhorn"])
-def test_learned_and_entropic_layers_pass_a_gradient_to_the_cost(kind):
+@pytest.mark.parametrize("kind", ["hnet", "sinkhorn", "prob_pit", "sinkpit"])
+def test_soft_layers_pass_a_gradient_to_the_cost(kind):
     cost, active = frames()
     cost.requires_grad_()
     layer = assignment.build(AssignmentConfig(kind, temperature=0.3))
@@ -43,15 +43,49 @@ def test_learned_and_entropic_layers_pass_a_gradient_to_the_cost(kind):
     assert cost.grad.isfinite().all() and cost.grad.abs().sum() > 0
 
 
-def test_the_temperature_falls_to_its_end_by_half_of_the_steps():
-    config = AssignmentConfig("sinkhorn", temperature=0.02, first_temperature=0.5)
+@pytest.mark.parametrize("kind", ["sinkhorn", "prob_pit", "sinkpit"])
+def test_the_temperature_falls_to_its_end_by_half_of_the_steps(kind):
+    config = AssignmentConfig(kind, temperature=0.02, first_temperature=0.5)
     layer = assignment.build(config)
     seen = []
     for progress in (0.0, 0.25, 0.5, 1.0):
         assignment.anneal(layer, config, progress)
         seen.append(layer.temperature)
-    assert isinstance(layer, Sinkhorn)
     assert seen == pytest.approx([0.5, 0.1, 0.02, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.1, 0.1, 0.1, 0.1, 0.1]),
+        ("linear", [0.9, 0.7, 0.5, 0.1, 0.1]),
+        ("geometric", [0.9, 0.9 ** (3 / 4) * 0.1 ** (1 / 4), 0.3, 0.1, 0.1]),
+        ("cosine", [0.9, 0.5 + 0.4 * 0.5**0.5, 0.5, 0.1, 0.1]),
+    ],
+)
+def test_schedules_of_the_temperature_by_hand(schedule, expected):
+    config = AssignmentConfig("sinkpit", temperature=0.1, first_temperature=0.9, schedule=schedule, schedule_share=0.8)
+    layer = assignment.build(config)
+    seen = []
+    for progress in (0.0, 0.2, 0.4, 0.8, 1.0):
+        assignment.anneal(layer, config, progress)
+        seen.append(layer.temperature)
+    assert seen == pytest.approx(expected)
+
+
+def test_layers_without_a_temperature_are_not_annealed():
+    for kind in ("hungarian", "sliding_pit", "none"):
+        layer = assignment.build(AssignmentConfig(kind))
+        assignment.anneal(layer, AssignmentConfig(kind), 0.3)
+        assert not hasattr(layer, "temperature")
+
+
+def test_options_reach_the_layer_that_they_are_for():
+    config = {"scope": "sliding", "window": 4, "temperature": 0.2}
+    assert assignment.build(AssignmentConfig("sliding_pit", **config)) == Hungarian("sliding", 4)
+    assert assignment.build(AssignmentConfig("prob_pit", **config)) == ProbPIT(0.2, "sliding", 4)
+    assert assignment.build(AssignmentConfig("sinkpit", **config)) == SinkPIT(0.2, "sliding", 4)
+    assert assignment.build(AssignmentConfig("pit", **config)).scope == "clip"
 
 
 def test_a_sounding_track_keeps_its_source_from_a_nearer_silent_one():
@@ -63,6 +97,21 @@ def test_a_sounding_track_keeps_its_source_from_a_nearer_silent_one():
     assert assignment.hungarian(cost).flatten().tolist() == [1, 0]
 
 
-def test_a_temperature_of_zero_is_refused():
-    with pytest.raises(ValueError, match=r"assignment.temperature must be > 0, got 0"):
-        AssignmentConfig(temperature=0)
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("kind", "day", "one of hnet, sinkhorn, hungarian, pit, sliding_pit, prob_pit, sinkpit, none"),
+        ("scope", "day", "one of frame, clip, sliding"),
+        ("schedule", "steps", "one of constant, linear, geometric, cosine"),
+        ("schedule_share", 0, "above 0 and at most 1"),
+        ("schedule_share", 1.5, "above 0 and at most 1"),
+        ("window", 0, ">= 1 frames"),
+        ("temperature", 0, "> 0"),
+        ("first_temperature", -1, "> 0"),
+        ("activity_weight", -1, ">= 0"),
+    ],
+)
+def test_wrong_options_are_refused(option, value, rule):
+    with pytest.raises(ValueError) as raised:
+        AssignmentConfig(**{option: value})
+    assert str(raised.value) == f"assignment.{option} must be {rule}, got {value}"

@@ -6,15 +6,17 @@ M estimates (rows) and N references (columns), `active` (..., N) says which refe
 function of that form is a layer too.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from seld.assignment.hnet import Hnet
-from seld.assignment.hungarian import Hungarian, hungarian
+from seld.assignment.hungarian import hungarian
+from seld.assignment.pit import Hungarian, ProbPIT, Scope, SinkPIT
 from seld.assignment.sinkhorn import Sinkhorn
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "FixedOrder",
     "Hnet",
     "Hungarian",
+    "ProbPIT",
+    "SinkPIT",
     "Sinkhorn",
     "anneal",
     "build",
@@ -30,6 +34,8 @@ __all__ = [
 ]
 
 Layer = Callable[[Tensor, Tensor], Tensor]
+Kind = Literal["hnet", "sinkhorn", "hungarian", "pit", "sliding_pit", "prob_pit", "sinkpit", "none"]
+Schedule = Literal["constant", "linear", "geometric", "cosine"]
 
 
 class FixedOrder:
@@ -45,24 +51,41 @@ class FixedOrder:
 class AssignmentConfig:
     """Which layer training goes through."""
 
-    kind: Literal["hnet", "sinkhorn", "hungarian", "pit", "none"] = "hnet"
+    kind: Kind = "hnet"
     """hnet: frozen deep Hungarian network; sinkhorn: entropic, implicit gradient; hungarian: exact, frame by
-    frame; pit: exact, one permutation per clip; none: fixed order"""
+    frame; pit: exact, one permutation per clip; sliding_pit: exact, on the last frames; prob_pit: mean over
+    permutations; sinkpit: entropic, per clip; none: fixed order"""
     hnet: str = "hnet"
     """shipped Hnet by name, or a weights file"""
     activity_weight: float = 0.5
     """radians by which a track that is surely silent seems farther than one that surely sounds"""
+    scope: Scope = "clip"
+    """frames that prob_pit and sinkpit decide on together; sliding: the last frames"""
+    window: int = 10
+    """last frames that decide, the present one included, for sliding_pit and the scope sliding"""
     temperature: float = 0.03
-    """of the Sinkhorn layer at the end of training, radians"""
+    """of sinkhorn, prob_pit and sinkpit at the end of training, radians"""
     first_temperature: float = 0.5
-    """of the Sinkhorn layer at the start; it falls geometrically over the first half of training"""
+    """of the same layers at the start"""
+    schedule: Schedule = "geometric"
+    """how the temperature goes from the first to the last; constant: the last from the start"""
+    schedule_share: float = 0.5
+    """of the training steps that the schedule takes; then the temperature stays"""
 
     def __post_init__(self):
         if self.activity_weight < 0:
             raise ValueError(f"assignment.activity_weight must be >= 0, got {self.activity_weight}")
+        for name, choices in (("kind", Kind), ("scope", Scope), ("schedule", Schedule)):
+            if getattr(self, name) not in get_args(choices):
+                words = ", ".join(get_args(choices))
+                raise ValueError(f"assignment.{name} must be one of {words}, got {getattr(self, name)}")
+        if self.window < 1:
+            raise ValueError(f"assignment.window must be >= 1 frames, got {self.window}")
         for name in ("temperature", "first_temperature"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise ValueError(f"assignment.{name} must be > 0, got {getattr(self, name)}")
+        if not 0 < self.schedule_share <= 1:
+            raise ValueError(f"assignment.schedule_share must be above 0 and at most 1, got {self.schedule_share}")
 
 
 def build(config: AssignmentConfig, device: torch.device | str = "cpu") -> Layer:
@@ -72,6 +95,9 @@ def build(config: AssignmentConfig, device: torch.device | str = "cpu") -> Layer
         "sinkhorn": lambda: Sinkhorn(temperature=config.temperature),
         "hungarian": lambda: Hungarian("frame"),
         "pit": lambda: Hungarian("clip"),
+        "sliding_pit": lambda: Hungarian("sliding", config.window),
+        "prob_pit": lambda: ProbPIT(config.temperature, config.scope, config.window),
+        "sinkpit": lambda: SinkPIT(config.temperature, config.scope, config.window),
         "none": FixedOrder,
     }
     return layers[config.kind]()
@@ -92,7 +118,18 @@ def matching_cost(distance: Tensor, activity_logit: Tensor, activity_weight: flo
 
 
 def anneal(layer: Layer, config: AssignmentConfig, progress: float) -> None:
-    """Set the temperature of a Sinkhorn layer for a share in [0, 1] of the training steps; others have none."""
-    if isinstance(layer, Sinkhorn):
-        fallen = min(1.0, 2 * progress)
-        layer.temperature = config.first_temperature ** (1 - fallen) * config.temperature**fallen
+    """Set the temperature of a soft layer for a share in [0, 1] of the training steps; others have none."""
+    if isinstance(layer, Sinkhorn | ProbPIT | SinkPIT):
+        layer.temperature = temperature_at(config, progress)
+
+
+def temperature_at(config: AssignmentConfig, progress: float) -> float:
+    """The temperature that the schedule has at a share in [0, 1] of the training steps."""
+    first, last = config.first_temperature, config.temperature
+    way = min(1.0, progress / config.schedule_share)
+    return {
+        "constant": last,
+        "linear": first + (last - first) * way,
+        "geometric": first ** (1 - way) * last**way,
+        "cosine": last + (first - last) * (1 + math.cos(math.pi * way)) / 2,
+    }[config.schedule]
