@@ -75,7 +75,9 @@ class Config:
 
     def __post_init__(self):
         if self.hnet.architecture == "gru" and max(self.data.sizes + self.validation.sizes) > self.hnet.slots:
-            raise ValueError(f"data.sizes and validation.sizes must be at most hnet.slots ({self.hnet.slots}) for gru")
+            raise ValueError(
+                f"data.sizes and validation.sizes must be at most hnet.slots ({self.hnet.slots}) for gru"
+            )
 
 
 def main(options: Config) -> None:
@@ -97,7 +99,9 @@ def train(options: Config) -> Hnet:
     torch.manual_seed(options.seed)
     net, steps = Hnet(options.hnet), options.train.steps
     optimizer = torch.optim.Adam(net.parameters(), options.train.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.train.learning_rate, steps, pct_start=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options.train.learning_rate, steps, pct_start=0.05
+    )
     problems = endless(options.data, options.train.batch, options.seed)
     bar = tqdm(range(steps), "training", unit="step")
     for step in bar:
@@ -143,7 +147,9 @@ def validate(net: Hnet, data: HnetDataConfig, validation: ValidationConfig) -> d
         scores["by_case"][case] = Outcome.of(net, examples).scores()
     apart = replace(data, cases={"independent": 1.0}, full_share=1, resolutions_deg=[0])
     for size in validation.sizes:
-        scores["by_size"][f"{size} x {size}"] = Outcome.of(net, draw(apart, few, size, size, generator)).scores()
+        scores["by_size"][f"{size} x {size}"] = Outcome.of(
+            net, draw(apart, few, size, size, generator)
+        ).scores()
     return scores
 
 
@@ -190,14 +196,18 @@ def is_exact(association: Tensor, examples: Examples) -> Tensor:
 def table(scores: dict) -> str:
     """All scores as text, without ties; "clear" is a best pairing that wins by more than CLEAR_MARGIN."""
     lines = [f"{'':28}{'problems':>9}{'F1':>9}{'exact':>9}{'clear':>9}{'exact':>9}"]
-    for group, rows in ({"": {"all": scores["all"]}} | {key: scores[key] for key in scores if key != "all"}).items():
+    for group, rows in (
+        {"": {"all": scores["all"]}} | {key: scores[key] for key in scores if key != "all"}
+    ).items():
         lines.append(group.replace("_", " "))
         for name, row in rows.items():
             if row["problems"]:
                 values = (row["problems"], row["F1"], row["exact"], row["clear"], row["exact_clear"])
                 lines.append(
                     f"  {name:26}"
-                    + "".join(f"{value:9.4f}" if isinstance(value, float) else f"{value:9}" for value in values)
+                    + "".join(
+                        f"{value:9.4f}" if isinstance(value, float) else f"{value:9}" for value in values
+                    )
                 )
     return "\n".join(lines)
 
@@ -210,7 +220,9 @@ def picture(net: Hnet, options: Config, path: Path) -> None:
     for case in CASES:
         examples = draw(replace(options.data, cases={case: 1.0}, full_share=0.8), 1, size, size, generator)
         estimate = net(examples.cost, examples.active, examples.present)
-        cost = examples.cost.masked_fill(~(examples.present.unsqueeze(2) & examples.active.unsqueeze(1)), torch.nan)
+        cost = examples.cost.masked_fill(
+            ~(examples.present.unsqueeze(2) & examples.active.unsqueeze(1)), torch.nan
+        )
         shown[case.replace("_", " ")] = cost[0].numpy(), examples.association[0].numpy(), estimate[0].numpy()
     plot_associations(shown, path)
 

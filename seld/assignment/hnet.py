@@ -145,5 +145,7 @@ def hnet_loss(logits: Tensor, association: Tensor) -> Tensor:
     """
     loss = binary_cross_entropy_with_logits
     return (
-        loss(logits, association) + loss(logits.amax(2), association.sum(2)) + loss(logits.amax(1), association.sum(1))
+        loss(logits, association)
+        + loss(logits.amax(2), association.sum(2))
+        + loss(logits.amax(1), association.sum(1))
     )

@@ -34,7 +34,9 @@ class GruNetwork(nn.Module):
         if max(rows, columns) > self.slots:
             raise ValueError(f"cost must have at most {self.slots} rows and columns, got {rows} x {columns}")
         chord = (2 * (problems.cost / 2).sin()).masked_fill(~problems.valid, self.absent_chord)
-        chord = functional.pad(chord, (0, self.slots - columns, 0, self.slots - rows), value=self.absent_chord)
+        chord = functional.pad(
+            chord, (0, self.slots - columns, 0, self.slots - rows), value=self.absent_chord
+        )
         # cuDNN refuses the backward of a GRU in eval mode, which is how a frozen net is used.
         with torch.backends.cudnn.flags(enabled=False):
             states, _ = self.gru(chord.transpose(1, 2))

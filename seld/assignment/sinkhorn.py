@@ -75,7 +75,9 @@ class _Transport(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor):
         plan, large = ctx.saved_tensors
-        grad_cost = transport.implicit_gradient(plan, _inward(grad, ctx.wide, ctx.slack), large, ctx.temperature)
+        grad_cost = transport.implicit_gradient(
+            plan, _inward(grad, ctx.wide, ctx.slack), large, ctx.temperature
+        )
         return _outward(grad_cost, ctx.wide, ctx.slack), None, None, None
 
 

@@ -133,7 +133,9 @@ def _start(score: Tensor, row_mass: Tensor, column_mass: Tensor) -> Tensor:
     return score + log_column - torch.logsumexp(score + row_potential + log_row.unsqueeze(1), 0)
 
 
-def _newton(score: Tensor, row_mass: Tensor, column_mass: Tensor, tolerance: float, max_iterations: int) -> Tensor:
+def _newton(
+    score: Tensor, row_mass: Tensor, column_mass: Tensor, tolerance: float, max_iterations: int
+) -> Tensor:
     """Scores whose plan has the column masses to `tolerance`; solved items leave the batch on the way."""
     solved = score.clone()
     unsolved = torch.arange(score.shape[-1], device=score.device)
