@@ -4,6 +4,7 @@ import torch
 
 from seld.features import FeatureConfig
 from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows
+from seld.weights import save_weights
 
 DOANET = LocalizerConfig(
     filters=[128, 128, 128],
@@ -89,6 +90,10 @@ def test_weights_that_are_missing_damaged_or_others_are_named(tmp_path):
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match=r"other.safetensors: holds weights of something else"):
         Localizer.from_pretrained(tmp_path / "other.safetensors")
+    config = {"localizer": {"unknown": 1}, "features": {}, "threshold": 0.5}
+    save_weights(tmp_path / "old.safetensors", torch.nn.Linear(1, 1), "seld.localizer", config)
+    with pytest.raises(ValueError, match=r"old.safetensors: these weights are of another version"):
+        Localizer.from_pretrained(tmp_path / "old.safetensors")
 
 
 def test_rows_are_tracks_above_the_threshold():

@@ -5,26 +5,23 @@ directions from the recurrent state. The `candidates` head instead lets each tra
 intensity vectors (peaks.py, heads.py).
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from seld.features import FeatureConfig, LogMelIntensity
-from seld.files import atomic_path
 from seld.geometry import normalize
 from seld.labels import FRAME_SECONDS, rows_from_grid
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
+from seld.weights import PRETRAINED, read_weights, save_weights
 
-PRETRAINED = Path(__file__).parents[1] / "pretrained"
+_KIND = "seld.localizer"
 
 
 class Estimate(NamedTuple):
@@ -193,9 +190,7 @@ class Localizer(nn.Module):
             "features": asdict(self.features.config),
             "threshold": self.threshold,
         }
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        with atomic_path(path) as temporary:
-            safetensors.torch.save_file(weights, temporary, {"seld.localizer": json.dumps(config)})
+        save_weights(path, self, _KIND, config)
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> "Localizer":
@@ -205,18 +200,14 @@ class Localizer(nn.Module):
             ValueError: when there is no such model, or the file is damaged or holds something else.
         """
         path = _find_model(name)
+        weights = read_weights(path, _KIND)
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except safetensors.SafetensorError as error:
-            raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
-        if "seld.localizer" not in metadata:
-            raise ValueError(f"{path}: holds weights of something else than a localizer")
-        config = json.loads(metadata["seld.localizer"])
-        localizer = cls(LocalizerConfig(**config["localizer"]), FeatureConfig(**config["features"]))
-        localizer.load_state_dict(weights)
-        localizer.threshold = config["threshold"]
+            config = LocalizerConfig(**weights.config["localizer"]), FeatureConfig(**weights.config["features"])
+            localizer = cls(*config)
+            localizer.load_state_dict(weights.tensors)
+            localizer.threshold = weights.config["threshold"]
+        except (KeyError, TypeError, RuntimeError):
+            raise ValueError(f"{path}: these weights are of another version of the localizer; train it again") from None
         return localizer.eval()
 
     def _check_pooling(self) -> None:
