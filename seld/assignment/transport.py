@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from seld.assignment import transport_large, transport_small
 
-_MOST_SMALL = 16  # slots of the smaller side up to which elimination node by node beats a factorization
+_MOST_SMALL = 10  # slots of the smaller side up to which elimination node by node beats a factorization
 
 
 class Transport(NamedTuple):
