@@ -1,80 +1,94 @@
 """Exact assignment (Kuhn 1955): every set of pairs with the least total cost, for a whole batch at once."""
 
-import functools
-import itertools
+import math
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-_MOST_ENUMERATED = 720  # ways to pair; beyond that SciPy's solver is faster than scoring all of them
+_MOST_TRIED = 120  # ways to pair; beyond that augmenting paths are faster than trying them all
+_HUGE = 2.0**500  # costs beyond it are scaled down, so that sums of them do not overflow
 
 
-def hungarian(cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> Tensor:
+def hungarian(
+    cost: Tensor, active: Tensor | None = None, present: Tensor | None = None, forbid: bool = False
+) -> Tensor:
     """The 0/1 association (..., M, N) of least total cost; as many pairs as the smaller side allows.
 
-    Small problems are solved by scoring every way to pair at once, as one matrix product; larger ones by
-    SciPy, one matrix after the other.
+    Tiny problems are solved by trying every way to pair, larger ones along shortest augmenting paths, in loops that
+    numba compiles at their first use (some seconds, once per machine). Totals are float64 whatever the cost is. On a
+    GPU small problems are solved there by one matrix product, larger ones on the host. Which of several optima comes
+    out is not defined. No gradient flows through.
 
     Args:
         cost: (..., M, N), estimates by references, finite.
         active: (..., N) bool, references that take part; all by default. Silent columns come out 0.
         present: (..., M) bool, estimates that take part; all by default.
+        forbid: take a cost of +inf for a pair that may not be made. There are then as many pairs as the others allow,
+            and an estimate or reference without any stays unmatched; its row or column comes out 0.
     Raises:
-        ValueError: when the cost is not finite; names the first such matrix of the batch.
+        ValueError: when the cost is not finite (with `forbid`: nan or -inf); names the first such matrix of the batch.
     """
     if cost.numel() == 0:
         return torch.zeros_like(cost)
     *batch, rows, columns = cost.shape
-    flat = cost.detach().reshape(-1, rows, columns)
-    finite = flat.isfinite().flatten(1).all(-1)
-    if not finite.all():
-        raise ValueError(f"cost must be finite, matrix {int((~finite).nonzero()[0])} of the batch is not")
-    active = _mask(active, (*batch, columns), cost.device).reshape(-1, columns)
-    present = _mask(present, (*batch, rows), cost.device).reshape(-1, rows)
-    solve = _enumerate if _ways(rows, columns) <= _MOST_ENUMERATED else _solve_each
-    return solve(flat, active, present).to(cost.dtype).reshape(cost.shape)
+    exact = cost.dtype if cost.dtype in (torch.float32, torch.float64) else torch.float64
+    flat = cost.detach().to(exact).reshape(-1, rows, columns)
+    least, most = (extreme.item() for extreme in flat.aminmax())  # nan if there is one
+    forbidden = None
+    if not math.isfinite(least) or not math.isfinite(most):
+        forbidden = flat.isposinf()
+        if not forbid or math.isnan(least) or least == -math.inf:
+            raise ValueError(f"cost must be finite, got {_first_not_finite(flat, batch, forbid)} of the batch")
+        flat = _replace(flat, forbidden)
+    elif max(-least, most) > _HUGE:
+        flat = flat / _HUGE
+    association = _solve(flat, _flat(active, (*batch, columns)), _flat(present, (*batch, rows)))
+    if forbidden is not None:
+        association = association.masked_fill(forbidden, 0)
+    return association.to(cost.dtype).reshape(cost.shape)
 
 
-def _mask(mask: Tensor | None, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    if mask is None:
-        return torch.ones(shape, dtype=torch.bool, device=device)
-    return mask.expand(shape)
+def _first_not_finite(flat: Tensor, batch: list[int], forbid: bool) -> str:
+    wrong = ~flat.isfinite() & ~(flat.isposinf() & forbid)
+    matrix, row, column = (int(index) for index in wrong.nonzero()[0])
+    place = tuple(int(index) for index in torch.unravel_index(torch.tensor(matrix), batch)) if batch else ()
+    return f"{flat[matrix, row, column].item()} in matrix {place[0] if len(place) == 1 else place}"
 
 
-def _ways(rows: int, columns: int) -> int:
-    few, many = sorted((rows, columns))
-    ways = 1
-    for choice in range(many - few + 1, many + 1):
-        ways *= choice
-    return ways
+def _replace(cost: Tensor, forbidden: Tensor) -> Tensor:
+    """Float64 costs from 0 (batch, M, N) in which one forbidden pair is dearer than all that can be paired without."""
+    cost = cost.double()
+    finite = cost.masked_fill(forbidden, 0)
+    if finite.abs().amax() > _HUGE:
+        cost, finite = cost / _HUGE, finite / _HUGE
+    least = cost.flatten(1).amin(1).nan_to_num(posinf=0)[:, None, None]
+    spread = (finite - least).masked_fill(forbidden, 0).flatten(1).amax(1)[:, None, None]
+    price = (min(cost.shape[1:]) + 1) * spread.masked_fill(spread == 0, 1)
+    return torch.where(forbidden, price, finite - least)
 
 
-@functools.lru_cache(maxsize=64)
-def _pairings(rows: int, columns: int) -> Tensor:
-    """All ways to pair the smaller side with the larger, (ways, rows, columns), 0/1."""
-    few, many = sorted((rows, columns))
-    chosen = torch.tensor(list(itertools.permutations(range(many), few)))
-    table = torch.nn.functional.one_hot(chosen, many).float()  # (ways, few, many)
-    return table if rows <= columns else table.transpose(1, 2).contiguous()
+def _flat(mask: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+    """The mask (batch, slots), or None where it leaves nobody out."""
+    if mask is None or mask.all():
+        return None
+    return mask.expand(shape).reshape(-1, shape[-1])
 
 
-def _enumerate(cost: Tensor, active: Tensor, present: Tensor) -> Tensor:
-    pairings = _pairings(*cost.shape[1:]).to(cost)
-    takes_part = (present.unsqueeze(-1) & active.unsqueeze(-2)).to(cost.dtype)
-    flat = pairings.flatten(1)
-    total = (cost * takes_part).flatten(1) @ flat.T
-    pairs = takes_part.flatten(1) @ flat.T
-    # More pairs come first, then less cost: a pairing may not leave a reference out because that is cheap.
-    total = total.masked_fill(pairs < pairs.amax(-1, keepdim=True), torch.inf)
-    return pairings[total.argmin(-1)] * takes_part
+def _solve(cost: Tensor, active: Tensor | None, present: Tensor | None) -> Tensor:
+    from seld.assignment import augmenting, enumerating  # compiled code, slow to import
 
-
-def _solve_each(cost: Tensor, active: Tensor, present: Tensor) -> Tensor:
-    association = torch.zeros_like(cost)
-    matrices = cost.double().cpu().numpy()
-    for index, (columns, rows) in enumerate(zip(active.cpu().numpy(), present.cpu().numpy(), strict=True)):
-        row_ids, column_ids = rows.nonzero()[0], columns.nonzero()[0]
-        row, column = linear_sum_assignment(matrices[index][row_ids][:, column_ids])
-        association[index, row_ids[row], column_ids[column]] = 1
-    return association
+    batch, rows, columns = cost.shape
+    ways = math.perm(max(rows, columns), min(rows, columns))
+    everyone = active is None and present is None
+    active = cost.new_ones((batch, columns), dtype=torch.bool) if active is None else active
+    present = cost.new_ones((batch, rows), dtype=torch.bool) if present is None else present
+    if cost.device.type != "cpu" and ways <= _MOST_TRIED:
+        return enumerating.score(cost, active, present)
+    matrices = cost.cpu().contiguous()
+    association = torch.zeros_like(matrices)
+    if everyone and min(rows, columns) <= enumerating.FEW and ways <= _MOST_TRIED:
+        enumerating.match(matrices.numpy(), association.numpy())
+    else:
+        masks = active.cpu().contiguous().numpy(), present.cpu().contiguous().numpy()
+        augmenting.match(matrices.numpy(), *masks, association.numpy())
+    return association.to(cost.device)

@@ -2,17 +2,31 @@
 
 Every estimate and every active reference brings one unit of mass. The side that has more units sends the
 surplus to a slack row or column at zero price, so that masks and rectangular costs meet their marginals
-exactly and no reference stays without an estimate because that is cheap.
+exactly and no reference stays without an estimate because that is cheap. With a slack price, both sides have
+a slack, and a pair is made only where it costs less than the price.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from seld.assignment import transport
+
+Schedule = Literal["constant", "geometric", "linear", "cosine", "sinkpit"]
+
+
+class SoftAssignment(NamedTuple):
+    """An association, and how far the solver got."""
+
+    association: Tensor
+    """(..., M, N)"""
+    marginal_error: Tensor
+    """(...), largest error of a row or column sum"""
+    iterations: Tensor
+    """(...), Newton steps and scalings at the final temperature"""
 
 
 @dataclass
@@ -21,6 +35,7 @@ class Sinkhorn:
 
     Towards temperature 0 it becomes the exact matching; at high temperature every estimate is shared out
     evenly. Memory does not grow with the iterations. Float32 holds down to a temperature of 0.001.
+    Second derivatives are refused with a RuntimeError.
     """
 
     temperature: float = 0.05
@@ -29,11 +44,16 @@ class Sinkhorn:
     """largest error of a row or column sum; a problem that reaches it is not iterated any further"""
     max_iterations: int = 100
     """Newton steps at most, at each of the few temperatures on the way to the final one"""
+    slack_price: float | None = None
+    """cost (radians) at which an estimate and a reference rather stay unmatched than form a pair; none: the
+    smaller side is matched whatever it costs"""
 
     def __post_init__(self):
         for name in ("temperature", "tolerance", "max_iterations"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"sinkhorn.{name} must be > 0, got {getattr(self, name)}")
+        if self.slack_price is not None and not 0 < self.slack_price < math.inf:
+            raise ValueError(f"sinkhorn.slack_price must be > 0 and finite, got {self.slack_price}")
 
     def __call__(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> Tensor:
         """Association (..., M, N) in [0, 1] of estimates (rows) and references (columns).
@@ -43,50 +63,47 @@ class Sinkhorn:
             active: (..., N) bool, references that take part; all by default. Silent columns are exactly 0.
             present: (..., M) bool, estimates that take part; all by default.
         """
+        return self.solve(cost, active, present).association
+
+    def solve(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> SoftAssignment:
+        """The association with a report of how far the solver got; arguments as for the call."""
+        *batch, rows, columns = cost.shape
         if cost.numel() == 0:
-            return cost.clone()
+            return SoftAssignment(cost.clone(), cost.new_zeros(batch), cost.new_zeros(batch))
         problems = transport.flatten(cost, active, present)
-        with torch.autocast(cost.device.type, enabled=False):
-            plan = _Transport.apply(problems.cost, *transport.masses(problems), self)
-        return plan.reshape(cost.shape).to(cost.dtype)
-
-
-class _Transport(torch.autograd.Function):
-    """Plan (batch, M, N) of a cost (batch, M, N) and the masses of rows and columns (slots, batch)."""
-
-    @staticmethod
-    def forward(ctx, cost: Tensor, row_mass: Tensor, column_mass: Tensor, layer: Sinkhorn) -> Tensor:
-        ctx.temperature = layer.temperature
-        ctx.wide = cost.shape[1] < cost.shape[2]
-        ctx.slack = len(column_mass) - cost.shape[2], len(row_mass) - cost.shape[1]
-        small, large = (row_mass, column_mass) if ctx.wide else (column_mass, row_mass)
-        plan = transport.solve(
-            _inward(cost, ctx.wide, ctx.slack),
-            large,
-            small,
-            layer.temperature,
-            layer.tolerance,
-            layer.max_iterations,
+        priced = self.slack_price is not None
+        row_mass, column_mass = transport.masses(problems, both=priced)
+        slack = (0, len(column_mass) - columns, 0, 0), (0, 0, 0, len(row_mass) - rows)
+        # Nobody pays for an unmatched reference: it would be the same price again, for the pair that is not made.
+        padded = functional.pad(problems.cost, slack[0], value=self.slack_price or 0.0)
+        padded = functional.pad(padded, slack[1])
+        solved = transport.solve_units(
+            padded, row_mass.T, column_mass.T, self.temperature, self.tolerance, self.max_iterations
         )
-        ctx.save_for_backward(plan, large)
-        return _outward(plan, ctx.wide, ctx.slack)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        plan, large = ctx.saved_tensors
-        grad_cost = transport.implicit_gradient(
-            plan, _inward(grad, ctx.wide, ctx.slack), large, ctx.temperature
+        return SoftAssignment(
+            solved.plan[:, :rows, :columns].reshape(cost.shape).to(cost.dtype),
+            solved.marginal_error.reshape(batch),
+            solved.iterations.reshape(batch),
         )
-        return _outward(grad_cost, ctx.wide, ctx.slack), None, None, None
 
 
-def _inward(matrix: Tensor, wide: bool, slack: tuple[int, int]) -> Tensor:
-    """(batch, M, N) -> (larger side, smaller side, batch), with zeros in the slack column and row."""
-    order = (2, 1, 0) if wide else (1, 2, 0)
-    return functional.pad(matrix, (0, slack[0], 0, slack[1])).permute(order).contiguous()
+def temperature_at(progress: float, schedule: Schedule, first: float, last: float) -> float:
+    """The temperature for a share `progress` in [0, 1] of the training.
 
+    "geometric", "linear" and "cosine" fall from `first` to `last` over the first half and stay there; "constant" is
+    `last` throughout; "sinkpit" is that of SinkPIT (Tachibana, ICASSP 2021), whose inverse grows by 2 % per epoch from
+    1 to 10: geometric from 1 to 0.1 over all of the training, whatever `first` and `last` are.
 
-def _outward(matrix: Tensor, wide: bool, slack: tuple[int, int]) -> Tensor:
-    matrix = matrix.permute((2, 1, 0) if wide else (2, 0, 1))
-    return matrix[:, : matrix.shape[1] - slack[1], : matrix.shape[2] - slack[0]]
+    Raises:
+        ValueError: for a schedule of another name.
+    """
+    if schedule not in get_args(Schedule):
+        raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {schedule!r}")
+    fallen = min(1.0, 2 * progress)
+    if schedule == "sinkpit":
+        schedule, first, last, fallen = "geometric", 1.0, 0.1, min(1.0, progress)
+    if schedule == "geometric":
+        return first ** (1 - fallen) * last**fallen
+    if schedule == "cosine":
+        fallen = (1 - math.cos(math.pi * fallen)) / 2
+    return last if schedule == "constant" else first + (last - first) * fallen

@@ -1,0 +1,22 @@
+"""Inner loops compiled by numba at their first call, some seconds, and kept on disk from then on.
+
+Modules that use it take long to import: import them where they are first needed.
+"""
+
+from collections.abc import Callable
+
+from numba import njit
+
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",  # no check for a division by zero
+    "fastmath": {"nnan", "nsz"},  # minima of a row may run in a vector unit; nothing is reordered
+}
+
+
+def compiled(function: Callable) -> Callable:
+    """The function, compiled when it is called; from the disk if it was before."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # neither this folder nor the user's cache can be written: every process compiles anew
+        return njit(**_OPTIONS)(function)
