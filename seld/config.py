@@ -60,7 +60,7 @@ class TrainConfig:
     """passes over the training clips"""
     batch: int = 8
     """segments per step and device"""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 3e-3
     """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine"""
     weight_decay: float = 1e-2
     """of AdamW"""
