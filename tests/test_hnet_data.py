@@ -121,7 +121,7 @@ def test_batches_have_the_sizes_asked_for():
     ("options", "message"),
     [
         ({"sizes": []}, "data.sizes must be numbers >= 1"),
-        ({"resolutions_deg": [-1]}, r"data.resolutions_deg must be in \[0, 90\], got \[-1\]"),
+        ({"resolutions_deg": [-1]}, r"data.resolutions_deg must be in \[0, 90\], or standard, fine, coarse, got \[-1\]"),
         ({"full_share": 1.5}, r"data.full_share must be in \[0, 1\], got 1.5"),
         ({"cases": {"odd": 1.0}}, "data.cases must be among independent, .*, got odd"),
         ({"cases": {}}, "data.cases must be weights >= 0, not all 0"),
