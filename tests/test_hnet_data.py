@@ -53,9 +53,7 @@ def test_full_share_fills_every_slot():
 
 
 def test_cases_are_what_their_names_say():
-    drawn = {
-        case: examples(4, 4, 200, cases={case: 1.0}, full_share=1, resolutions_deg=[0]) for case in CASES
-    }
+    drawn = {case: examples(4, 4, 200, cases={case: 1.0}, full_share=1, resolutions_deg=[0]) for case in CASES}
     degrees = {case: problem.cost.rad2deg() for case, problem in drawn.items()}
     assert (drawn["close"].separation.rad2deg() < 5).float().mean() > 0.5
     tied_rows = (drawn["coincident"].cost.unsqueeze(1) == drawn["coincident"].cost.unsqueeze(2)).all(3)
@@ -121,7 +119,10 @@ def test_batches_have_the_sizes_asked_for():
     ("options", "message"),
     [
         ({"sizes": []}, "data.sizes must be numbers >= 1"),
-        ({"resolutions_deg": [-1]}, r"data.resolutions_deg must be in \[0, 90\], or standard, fine, coarse, got \[-1\]"),
+        (
+            {"resolutions_deg": [-1]},
+            r"data.resolutions_deg must be in \[0, 90\], or standard, fine, coarse, got \[-1\]",
+        ),
         ({"full_share": 1.5}, r"data.full_share must be in \[0, 1\], got 1.5"),
         ({"cases": {"odd": 1.0}}, "data.cases must be among independent, .*, got odd"),
         ({"cases": {}}, "data.cases must be weights >= 0, not all 0"),

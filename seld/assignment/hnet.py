@@ -54,6 +54,8 @@ class HnetConfig:
     balanced: bool = True
     """make the association the entropic matching of the logits, whose sums are those of a matching; otherwise
     it is their sigmoid, as published"""
+    temperature: float = 1.0
+    """of that matching: larger is softer near ties, with a smaller and wider gradient there"""
 
     def __post_init__(self):
         if self.architecture not in ("equivariant", "gru"):
@@ -61,6 +63,8 @@ class HnetConfig:
         for name in ("width", "price_rounds", "belief_rounds", "slots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"hnet.{name} must be >= 1, got {getattr(self, name)}")
+        if not self.temperature > 0:
+            raise ValueError(f"hnet.temperature must be > 0, got {self.temperature}")
         if not 0 <= self.damping < 1:
             raise ValueError(f"hnet.damping must be in [0, 1), got {self.damping}")
 
@@ -104,7 +108,7 @@ class Hnet(nn.Module):
         elif not self.config.balanced:
             association = logits.sigmoid() * (logits != _ABSENT_LOGIT)
         else:
-            association = Sinkhorn(1.0, _TOLERANCE[logits.dtype])(-logits, active, present)
+            association = Sinkhorn(self.config.temperature, _TOLERANCE[logits.dtype])(-logits, active, present)
         return association.to(cost.dtype if cost.is_floating_point() else logits.dtype)
 
     def logits(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> Tensor:

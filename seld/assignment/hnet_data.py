@@ -174,9 +174,7 @@ def to_grid(doa: Tensor, step_deg: Tensor) -> Tensor:
     step = step_deg.deg2rad().unsqueeze(1)
     rounding = step.clamp_min(1e-9)
     azimuth = torch.atan2(doa[..., 1], doa[..., 0]).div(rounding).round() * rounding
-    elevation = (
-        doa[..., 2].clamp(-1, 1).asin().div(rounding).round().mul(rounding).clamp(-torch.pi / 2, torch.pi / 2)
-    )
+    elevation = doa[..., 2].clamp(-1, 1).asin().div(rounding).round().mul(rounding).clamp(-torch.pi / 2, torch.pi / 2)
     horizontal = elevation.cos()
     rounded = torch.stack((horizontal * azimuth.cos(), horizontal * azimuth.sin(), elevation.sin()), -1)
     return torch.where(step.unsqueeze(2) > 0, rounded, doa)

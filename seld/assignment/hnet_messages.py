@@ -25,9 +25,7 @@ FAR = 100.0  # stands for infinity in messages: far beyond any sum of costs, and
 _NOBODY = -1e4  # price of an absent row or column: at any temperature its share is exactly 0
 
 
-def prices(
-    cost: Tensor, row_mass: Tensor, column_mass: Tensor, temperatures: Sequence[float]
-) -> tuple[Tensor, Tensor]:
+def prices(cost: Tensor, row_mass: Tensor, column_mass: Tensor, temperatures: Sequence[float]) -> tuple[Tensor, Tensor]:
     """What rows (M, batch) and columns (N, batch) are worth to each other after one round at each temperature.
 
     Args:
@@ -37,9 +35,7 @@ def prices(
     return _Prices.apply(cost, row_mass, column_mass, tuple(temperatures))
 
 
-def beliefs(
-    cost: Tensor, price: Tensor, valid: Tensor, surplus: Tensor, rounds: int, damping: float
-) -> Tensor:
+def beliefs(cost: Tensor, price: Tensor, valid: Tensor, surplus: Tensor, rounds: int, damping: float) -> Tensor:
     """What each entry (M, N, batch) gains over doing without it; positive: matched. Absent ones: -FAR.
 
     Args:
