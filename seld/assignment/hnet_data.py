@@ -114,13 +114,13 @@ def endless(config: HnetDataConfig, batch: int, seed: int, first: int = 0) -> It
 
 def draw(config: HnetDataConfig, batch: int, rows: int, columns: int, generator: torch.Generator) -> Examples:
     """`batch` problems with slots for `rows` estimates and `columns` references."""
-    weights = torch.tensor([config.cases.get(name, 0.0) for name in CASES])
+    weights = torch.tensor([float(config.cases.get(name, 0)) for name in CASES])
     case = torch.multinomial(weights, batch, replacement=True, generator=generator)
     reference, estimate = torch.empty(batch, columns, 3), torch.empty(batch, rows, 3)
     for index, place in enumerate(CASES.values()):
         chosen = case == index
         reference[chosen], estimate[chosen] = place(generator, int(chosen.sum()), rows, columns)
-    steps = torch.tensor(config.steps_deg)[integers(generator, len(config.steps_deg), batch)]
+    steps = torch.tensor(config.steps_deg, dtype=torch.float32)[integers(generator, len(config.steps_deg), batch)]
     steps = steps.masked_fill(case >= len(ON_GRID), 0)
     reference, estimate = to_grid(reference, steps), to_grid(estimate, steps)
     present, active = _slots(generator, batch, rows, columns, config)
@@ -189,7 +189,9 @@ def _slots(
     number from there up.
     """
     given = config.pair_weights
-    weights = torch.tensor([given[min(n, len(given) - 1)] if given else n + 1.0 for n in range(min(rows, columns) + 1)])
+    weights = torch.tensor(
+        [float(given[min(pairs, len(given) - 1)]) if given else pairs + 1.0 for pairs in range(min(rows, columns) + 1)]
+    )
     weights[-1] += not weights.any()
     pairs = torch.multinomial(weights, batch, replacement=True, generator=generator)
     fewer_rows = torch.rand(batch, generator=generator) < 0.5
