@@ -26,11 +26,13 @@ def score_table(scores: Mapping[str, Mapping]) -> str:
     groups = {"": {"all": scores["all"]}} | {group: scores[group] for group in scores if group != "all"}
     for group, rows in groups.items():
         lines.append(group.replace("_", " "))
-        lines += [f"  {name:26}{_line(row)}" for name, row in rows.items() if row["problems"]]
+        lines += [f"  {name:26}{_line(row)}" for name, row in rows.items()]
     return "\n".join(lines)
 
 
 def _line(row: Mapping) -> str:
+    if not row["problems"]:
+        return f"{0:9}"
     wide, narrow = [row[column] for column in _COLUMNS][:4], [row[column] for column in _COLUMNS][4:]
     text = "".join(f"{value:9.4f}" if isinstance(value, float) else f"{value:9}" for value in wide)
     return text + "".join(f"{value:7.3f}" for value in narrow)
