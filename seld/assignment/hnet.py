@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,13 +18,16 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from seld.assignment.hnet_equivariant import EquivariantNetwork
-from seld.assignment.hnet_gru import GruNetwork
+from seld.assignment.hnet_gru import GruNetwork, read_published
 from seld.assignment.sinkhorn import Sinkhorn
 from seld.assignment.transport import flatten
 from seld.files import atomic_path
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 _ABSENT_LOGIT = -30.0
+_PUBLISHED_CHORD = 17.3
+# Of the row and column sums: so small that the order of rows and columns shows in rounding only.
+_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
 @dataclass
@@ -33,7 +36,7 @@ class HnetConfig:
 
     architecture: Literal["equivariant", "gru"] = "equivariant"
     """equivariant: message passing, any number of rows and columns; gru: the published one, fixed size"""
-    width: int = 16
+    width: int = 8
     """hidden units; the published GRU has 128"""
     price_rounds: int = 16
     """equivariant: rounds of annealed soft prices"""
@@ -46,6 +49,13 @@ class HnetConfig:
     absent_chord: float = 4.0
     """gru: chord length that stands for an absent slot, above 2, the longest real one; the 17.3 of the
     published data drowns the real ones and needs many times the training"""
+    angles: bool = True
+    """gru: turn the cost from radians into chord lengths first; off for a cost in a unit of its own"""
+    balanced: bool = True
+    """make the association the entropic matching of the logits, whose sums are those of a matching; otherwise
+    it is their sigmoid, as published"""
+    temperature: float = 1.0
+    """of that matching: larger is softer near ties, with a smaller and wider gradient there"""
 
     def __post_init__(self):
         if self.architecture not in ("equivariant", "gru"):
@@ -53,6 +63,8 @@ class HnetConfig:
         for name in ("width", "price_rounds", "belief_rounds", "slots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"hnet.{name} must be >= 1, got {getattr(self, name)}")
+        if not self.temperature > 0:
+            raise ValueError(f"hnet.temperature must be > 0, got {self.temperature}")
         if not 0 <= self.damping < 1:
             raise ValueError(f"hnet.damping must be in [0, 1), got {self.damping}")
 
@@ -72,27 +84,43 @@ class Hnet(nn.Module):
         self.config = config or HnetConfig()
         c = self.config
         if c.architecture == "gru":
-            self.network = GruNetwork(c.slots, c.width, c.absent_chord)
+            self.network = GruNetwork(c.slots, c.width, c.absent_chord, c.angles)
         else:
             self.network = EquivariantNetwork(c.width, c.price_rounds, c.belief_rounds, c.damping)
         self.frozen = False
-        self._balance = Sinkhorn(temperature=1.0)  # logits are log odds
 
     def forward(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> Tensor:
         """Association (..., M, N) in [0, 1]; rows and columns sum to 1, on the larger side to at most 1.
 
+        In the precision of the cost. Sums are not those of a matching where `config.balanced` is off.
+
         Args:
-            cost: (..., M, N), finite, angles in radians.
+            cost: (..., M, N), angles in radians; finite where both sides take part.
             active: (..., N) bool, references that take part; all by default. Silent columns are exactly 0.
             present: (..., M) bool, estimates that take part; all by default.
+        Raises:
+            ValueError: when the cost is not finite, naming the first such matrix of the batch; when a mask
+                is not bool or does not fit.
         """
-        return self._balance(-self.logits(cost, active, present), active, present).to(cost.dtype)
+        logits = self.logits(cost, active, present)
+        if logits.numel() == 0:
+            association = logits
+        elif not self.config.balanced:
+            association = logits.sigmoid() * (logits != _ABSENT_LOGIT)
+        else:
+            association = Sinkhorn(self.config.temperature, _TOLERANCE[logits.dtype])(-logits, active, present)
+        return association.to(cost.dtype if cost.is_floating_point() else logits.dtype)
 
     def logits(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> Tensor:
-        """Logits (..., M, N) of the association, for training; -30 where either side is absent."""
+        """Logits (..., M, N) of the association, for training; -30 where either side is absent.
+
+        In float32, or in float64 for such a cost; arguments and errors as above.
+        """
+        _check_shapes(cost, active, present)
         if cost.numel() == 0:
-            return cost.clone()
+            return cost.to(torch.promote_types(cost.dtype, torch.float32)).clone()
         problems = flatten(cost, active, present)
+        _check_finite(problems.cost)
         with torch.autocast(cost.device.type, enabled=False):
             logits = self.network(problems)
         return logits.masked_fill(~problems.valid, _ABSENT_LOGIT).reshape(cost.shape)
@@ -136,16 +164,70 @@ class Hnet(nn.Module):
             raise ValueError(f"{path} must hold the weights of an Hnet ({type(error).__name__})") from error
         return net.freeze()
 
+    @classmethod
+    def load_published(cls, path: str | Path, balanced: bool = False) -> Self:
+        """A frozen Hnet with the weights that the authors of the Hnet paper published (hnet_model.pt).
+
+        Gives what their code gives, for as many slots as the file is made for: the sigmoid of the logits,
+        which may leave a reference without an estimate. An absent slot is a chord length of 17.3 to everyone,
+        as far as their (10, 10, 10) is from the unit sphere. `balanced` repairs the sums of the association.
+
+        Raises:
+            ValueError: no such file, or it holds something else.
+        """
+        weights = read_published(path)
+        width, slots = weights["gru.weight_hh_l0"].shape[-1], weights["gru.weight_ih_l0"].shape[-1]
+        net = cls(HnetConfig("gru", width=width, slots=slots, absent_chord=_PUBLISHED_CHORD, balanced=balanced))
+        try:
+            net.network.load_state_dict(weights)
+        except RuntimeError:
+            raise ValueError(f"{path} must hold the state dict of a published Hnet, got other shapes") from None
+        return net.freeze()
+
+
+def _check_shapes(cost: Tensor, active: Tensor | None, present: Tensor | None) -> None:
+    if cost.ndim < 2:
+        raise ValueError(f"cost must be (..., M, N), got shape {tuple(cost.shape)}")
+    *batch, rows, columns = cost.shape
+    for name, mask, shape in (("active", active, (*batch, columns)), ("present", present, (*batch, rows))):
+        if mask is None:
+            continue
+        if mask.dtype != torch.bool:
+            raise ValueError(f"{name} must be bool, got {mask.dtype}")
+        try:
+            mask.expand(shape)
+        except RuntimeError:
+            raise ValueError(f"{name} must broadcast to {shape}, got shape {tuple(mask.shape)}") from None
+
+
+def _check_finite(cost: Tensor) -> None:
+    """(batch, M, N), 0 where somebody is absent."""
+    finite = cost.isfinite().flatten(1).all(1)
+    if not finite.all():
+        raise ValueError(f"cost must be finite, matrix {int((~finite).nonzero()[0])} of the batch is not")
+
+
+class HnetLoss(NamedTuple):
+    """The three losses of the Hnet paper, scalars; binary cross-entropies with logits."""
+
+    pairs: Tensor
+    """of the entries"""
+    rows: Tensor
+    """of row maxima against row sums: is this estimate matched at all"""
+    columns: Tensor
+    """of column maxima against column sums: is this reference matched at all"""
+
+
+def hnet_losses(logits: Tensor, association: Tensor) -> HnetLoss:
+    """Losses of logits against the exact 0/1 association, both (batch, M, N)."""
+    loss = binary_cross_entropy_with_logits
+    return HnetLoss(
+        loss(logits, association),
+        loss(logits.amax(2), association.sum(2)),
+        loss(logits.amax(1), association.sum(1)),
+    )
+
 
 def hnet_loss(logits: Tensor, association: Tensor) -> Tensor:
-    """The three losses of the Hnet paper, summed; logits and exact 0/1 association (batch, M, N) -> scalar.
-
-    Binary cross-entropies of the entries, of row maxima against row sums, and of column maxima against
-    column sums: the last two say whether a row or column is matched at all.
-    """
-    loss = binary_cross_entropy_with_logits
-    return (
-        loss(logits, association)
-        + loss(logits.amax(2), association.sum(2))
-        + loss(logits.amax(1), association.sum(1))
-    )
+    """The sum of the three losses, as in the paper."""
+    return sum(hnet_losses(logits, association))

@@ -2,23 +2,26 @@
 
 After the data of the Hnet paper (Adavanne, Politis, Virtanen, WASPAA 2021): directions of references and
 estimates at several angular resolutions, every number of either, more samples where more pairs can be
-made. Different on purpose: directions are uniform on the sphere, absence is a mask instead of a far-away
-point, and the cases that blind the published network (close sources, coincident estimates, costs that are
-all small or all large) have their share. Everything hangs on one seed, nothing is stored.
+made. Different on purpose: absence is a mask instead of a far-away point, and directions are placed in many ways
+(hnet_cases.py). Everything hangs on one seed, nothing is stored.
 """
 
-from collections.abc import Iterator
+import importlib
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from seld.assignment.hnet_cases import CASES, ON_GRID, integers
 from seld.assignment.hungarian import hungarian
 from seld.geometry import pairwise_angular_distance
 
-_FORBIDDEN = 100.0  # added to a pair's cost: dearer than any other set of pairs
+_FORBIDDEN = 100.0  # times the largest cost, added to a pair's: dearer than any other set of pairs
+# Steps of azimuth and elevation in degrees: the published ones, and one alone.
+RESOLUTIONS = {"standard": [1, 2, 3, 4, 5, 10, 15, 20, 30], "fine": [1], "coarse": [30]}
 
 
 @dataclass
@@ -29,10 +32,17 @@ class HnetDataConfig:
     """numbers of slots, drawn for estimates and references separately, once per batch"""
     square: bool = False
     """as many slots for estimates as for references"""
-    resolutions_deg: list[float] = field(default_factory=lambda: [0, 1, 2, 3, 4, 5, 10, 15, 20, 30])
-    """grids of azimuth and elevation, drawn for each independent or noisy problem; 0 is continuous"""
-    cost: Literal["angle", "chord"] = "angle"
-    """angle in radians, or length of the chord, 2 sin(angle / 2)"""
+    resolutions_deg: Literal["standard", "fine", "coarse"] | list[float] = field(
+        default_factory=lambda: [0, *RESOLUTIONS["standard"]]
+    )
+    """grids of azimuth and elevation, drawn for each independent or noisy problem; 0 is continuous; standard:
+    the published 1, 2, 3, 4, 5, 10, 15, 20, 30; fine: 1; coarse: 30"""
+    cost: str = "angle"
+    """angle: in radians; chord: its length, 2 sin(angle / 2); or the dotted import name of a function that
+    takes unit vectors of estimates (batch, M, 3) and references (batch, N, 3) and returns costs (batch, M, N)"""
+    pair_weights: list[float] = field(default_factory=list)
+    """how often 0, 1, 2, ... pairs can be made where slots are free, the last weight for all larger numbers;
+    empty: 1, 2, 3, ..."""
     full_share: float = 0.4
     """share of the problems in which every slot is taken; the others draw how many are"""
     cases: dict[str, float] = field(
@@ -43,8 +53,13 @@ class HnetDataConfig:
     def __post_init__(self):
         if not self.sizes or min(self.sizes) < 1:
             raise ValueError(f"data.sizes must be numbers >= 1, got {self.sizes}")
-        if not self.resolutions_deg or not all(0 <= step <= 90 for step in self.resolutions_deg):
-            raise ValueError(f"data.resolutions_deg must be in [0, 90], got {self.resolutions_deg}")
+        if not self.steps_deg or not all(0 <= step <= 90 for step in self.steps_deg):
+            raise ValueError(
+                f"data.resolutions_deg must be in [0, 90], or {', '.join(RESOLUTIONS)}, got {self.resolutions_deg}"
+            )
+        if min(self.pair_weights, default=1) < 0 or (self.pair_weights and sum(self.pair_weights) <= 0):
+            raise ValueError(f"data.pair_weights must be >= 0, not all 0, got {self.pair_weights}")
+        cost_function(self.cost)
         if not 0 <= self.full_share <= 1:
             raise ValueError(f"data.full_share must be in [0, 1], got {self.full_share}")
         unknown = sorted(set(self.cases) - set(CASES))
@@ -53,12 +68,19 @@ class HnetDataConfig:
         if min(self.cases.values(), default=0) < 0 or sum(self.cases.values()) <= 0:
             raise ValueError(f"data.cases must be weights >= 0, not all 0, got {self.cases}")
 
+    @property
+    def steps_deg(self) -> list[float]:
+        """the resolutions as numbers"""
+        if isinstance(self.resolutions_deg, str):
+            return RESOLUTIONS.get(self.resolutions_deg, [])
+        return self.resolutions_deg
+
 
 class Examples(NamedTuple):
     """A batch of problems with their solution; entries of absent slots hold any finite cost."""
 
     cost: Tensor
-    """(batch, M, N) radians, or chord lengths"""
+    """(batch, M, N) radians, or in the unit of the cost that was asked for"""
     association: Tensor
     """(batch, M, N) exact, 0 or 1"""
     active: Tensor
@@ -68,31 +90,67 @@ class Examples(NamedTuple):
     separation: Tensor
     """(batch) radians between the two closest active references; infinite for fewer than two"""
 
+    @property
+    def valid(self) -> Tensor:
+        """(batch, M, N) bool, pairs of which both take part"""
+        return self.present.unsqueeze(2) & self.active.unsqueeze(1)
 
-def endless(config: HnetDataConfig, batch: int, seed: int) -> Iterator[Examples]:
-    """Batches of random size without end."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        rows, columns = (config.sizes[_integers(generator, len(config.sizes), 1)] for _ in range(2))
+    def to(self, device: torch.device | str) -> Self:
+        return type(self)(*(value.to(device) for value in self))
+
+    def where(self, chosen: Tensor) -> Self:
+        """The problems that a bool (batch) or an index names."""
+        return type(self)(*(value[chosen] for value in self))
+
+
+def endless(config: HnetDataConfig, batch: int, seed: int, first: int = 0) -> Iterator[Examples]:
+    """Batches of random size without end, from batch number `first` on; each hangs on seed and number only."""
+    generator = torch.Generator()
+    for number in itertools.count(first):
+        generator.manual_seed(seed * 1_000_000_007 + number)
+        rows, columns = (config.sizes[integers(generator, len(config.sizes), 1)] for _ in range(2))
         yield draw(config, batch, columns if config.square else rows, columns, generator)
 
 
 def draw(config: HnetDataConfig, batch: int, rows: int, columns: int, generator: torch.Generator) -> Examples:
     """`batch` problems with slots for `rows` estimates and `columns` references."""
-    weights = torch.tensor([config.cases.get(name, 0.0) for name in CASES])
+    weights = torch.tensor([float(config.cases.get(name, 0)) for name in CASES])
     case = torch.multinomial(weights, batch, replacement=True, generator=generator)
     reference, estimate = torch.empty(batch, columns, 3), torch.empty(batch, rows, 3)
     for index, place in enumerate(CASES.values()):
         chosen = case == index
         reference[chosen], estimate[chosen] = place(generator, int(chosen.sum()), rows, columns)
-    steps = torch.tensor(config.resolutions_deg)[_integers(generator, len(config.resolutions_deg), batch)]
-    steps = steps.masked_fill(case >= len(_ON_GRID), 0)
+    steps = torch.tensor(config.steps_deg, dtype=torch.float32)[integers(generator, len(config.steps_deg), batch)]
+    steps = steps.masked_fill(case >= len(ON_GRID), 0)
     reference, estimate = to_grid(reference, steps), to_grid(estimate, steps)
-    present, active = _slots(generator, batch, rows, columns, config.full_share)
-    cost = pairwise_angular_distance(estimate, reference)
-    if config.cost == "chord":
-        cost = 2 * (cost / 2).sin()
+    present, active = _slots(generator, batch, rows, columns, config)
+    cost = cost_function(config.cost)(estimate, reference)
+    if cost.shape != (batch, rows, columns):
+        raise ValueError(f"data.cost must give shape {(batch, rows, columns)}, got {tuple(cost.shape)}")
     return Examples(cost, hungarian(cost, active, present), active, present, _separation(reference, active))
+
+
+def chord(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Lengths in [0, 2] of the chords between unit vectors (batch, M, 3) and (batch, N, 3) -> (batch, M, N)."""
+    return 2 * (pairwise_angular_distance(estimate, reference) / 2).sin()
+
+
+def cost_function(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The cost that `HnetDataConfig.cost` names.
+
+    Raises:
+        ValueError: when there is no such function.
+    """
+    if name in (known := {"angle": pairwise_angular_distance, "chord": chord}):
+        return known[name]
+    module, _, function = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"data.cost must be angle, chord or package.module.function, got {name} ({error})") from None
+    if not callable(found):
+        raise ValueError(f"data.cost must name a function, got {name}")
+    return found
 
 
 def margin(examples: Examples) -> Tensor:
@@ -100,10 +158,11 @@ def margin(examples: Examples) -> Tensor:
     cost, association, active, present = examples[:4]
     best = (cost * association).sum((1, 2))
     margin = torch.full_like(best, torch.inf)
+    forbidden = _FORBIDDEN * cost.abs().amax().clamp_min(1)
     for row in range(cost.shape[1]):
         pair = torch.zeros_like(association)
         pair[:, row] = association[:, row]
-        other = hungarian(cost + _FORBIDDEN * pair, active, present)
+        other = hungarian(cost + forbidden * pair, active, present)
         gap = (cost * other).sum((1, 2)) - best
         has_other = (pair.sum((1, 2)) > 0) & ((other * pair).sum((1, 2)) == 0)
         margin = torch.where(has_other, torch.minimum(margin, gap), margin)
@@ -115,30 +174,32 @@ def to_grid(doa: Tensor, step_deg: Tensor) -> Tensor:
     step = step_deg.deg2rad().unsqueeze(1)
     rounding = step.clamp_min(1e-9)
     azimuth = torch.atan2(doa[..., 1], doa[..., 0]).div(rounding).round() * rounding
-    elevation = (
-        doa[..., 2].clamp(-1, 1).asin().div(rounding).round().mul(rounding).clamp(-torch.pi / 2, torch.pi / 2)
-    )
+    elevation = doa[..., 2].clamp(-1, 1).asin().div(rounding).round().mul(rounding).clamp(-torch.pi / 2, torch.pi / 2)
     horizontal = elevation.cos()
     rounded = torch.stack((horizontal * azimuth.cos(), horizontal * azimuth.sin(), elevation.sin()), -1)
     return torch.where(step.unsqueeze(2) > 0, rounded, doa)
 
 
 def _slots(
-    generator: torch.Generator, batch: int, rows: int, columns: int, full_share: float
+    generator: torch.Generator, batch: int, rows: int, columns: int, config: HnetDataConfig
 ) -> tuple[Tensor, Tensor]:
     """Which estimates (batch, rows) and references (batch, columns) are there, in random slots.
 
     The number of pairs that can be made is drawn first, larger ones more often; the other side has any
     number from there up.
     """
-    most = min(rows, columns)
-    pairs = torch.multinomial(torch.arange(1.0, most + 2), batch, replacement=True, generator=generator)
+    given = config.pair_weights
+    weights = torch.tensor(
+        [float(given[min(pairs, len(given) - 1)]) if given else pairs + 1.0 for pairs in range(min(rows, columns) + 1)]
+    )
+    weights[-1] += not weights.any()
+    pairs = torch.multinomial(weights, batch, replacement=True, generator=generator)
     fewer_rows = torch.rand(batch, generator=generator) < 0.5
     counts = []
     for slots, fewer in ((rows, fewer_rows), (columns, ~fewer_rows)):
         upward = pairs + (torch.rand(batch, generator=generator) * (slots - pairs + 1)).long()
         counts.append(torch.where(fewer, pairs, upward))
-    full = torch.rand(batch, generator=generator) < full_share
+    full = torch.rand(batch, generator=generator) < config.full_share
     masks = []
     for slots, count in zip((rows, columns), counts, strict=True):
         rank = torch.rand(batch, slots, generator=generator).argsort(1)
@@ -150,88 +211,3 @@ def _separation(reference: Tensor, active: Tensor) -> Tensor:
     both = active.unsqueeze(1) & active.unsqueeze(2) & ~torch.eye(active.shape[1], dtype=torch.bool)
     distance = pairwise_angular_distance(reference, reference)
     return distance.masked_fill(~both, torch.inf).flatten(1).amin(1)
-
-
-# Placements: (generator, batch, rows, columns) -> references (batch, columns, 3), estimates (batch, rows, 3).
-
-
-def _independent(generator, batch, rows, columns):
-    return _directions(generator, batch, columns), _directions(generator, batch, rows)
-
-
-def _noisy(generator, batch, rows, columns):
-    """Estimates around references, half a degree to 40 degrees off, one each as far as they go."""
-    reference = _directions(generator, batch, columns)
-    return reference, _around(generator, _matched(generator, reference, rows), 0.01, 0.7)
-
-
-def _close(generator, batch, rows, columns):
-    """Pairs of references 0-5 degrees apart, with estimates around them."""
-    reference = _directions(generator, batch, columns)
-    twin = _matched(generator, reference, columns)
-    apart = torch.rand(batch, columns, generator=generator) < 0.5
-    reference = torch.where(apart.unsqueeze(2), reference, _around(generator, twin, 0.001, 0.06))
-    return reference, _around(generator, _matched(generator, reference, rows), 0.001, 0.3)
-
-
-def _coincident(generator, batch, rows, columns):
-    """Estimates of which several are at one place, exactly."""
-    reference, estimate = _noisy(generator, batch, rows, columns)
-    return reference, _pick(estimate, _integers(generator, rows, (batch, rows)))
-
-
-def _doubled(generator, batch, rows, columns):
-    """Estimates on references, exactly or nearly, any number of them on the same one."""
-    reference = _directions(generator, batch, columns)
-    target = _pick(reference, _integers(generator, columns, (batch, rows)))
-    exact = torch.rand(batch, 1, 1, generator=generator) < 0.5
-    return reference, torch.where(exact, target, _around(generator, target, 0.001, 0.1))
-
-
-def _all_near(generator, batch, rows, columns):
-    """Everybody within a few degrees of one point."""
-    middle = _directions(generator, batch, 1)
-    reference = _around(generator, middle.expand(batch, columns, 3), 0.001, 0.06)
-    return reference, _around(generator, middle.expand(batch, rows, 3), 0.001, 0.06)
-
-
-def _all_far(generator, batch, rows, columns):
-    """References within a few degrees of one point, estimates opposite."""
-    reference, estimate = _all_near(generator, batch, rows, columns)
-    return reference, -estimate
-
-
-_ON_GRID = {"independent": _independent, "noisy": _noisy}
-CASES = _ON_GRID | {
-    "close": _close,
-    "coincident": _coincident,
-    "doubled": _doubled,
-    "all_near": _all_near,
-    "all_far": _all_far,
-}
-
-
-def _directions(generator: torch.Generator, batch: int, slots: int) -> Tensor:
-    return normalize(torch.randn(batch, slots, 3, generator=generator), dim=-1)
-
-
-def _around(generator: torch.Generator, doa: Tensor, least: float, most: float) -> Tensor:
-    """Directions scattered around others by a spread in radians, log-uniform per problem."""
-    spread = least * (most / least) ** torch.rand(len(doa), 1, 1, generator=generator)
-    return normalize(doa + spread * torch.randn(doa.shape, generator=generator), dim=-1)
-
-
-def _matched(generator: torch.Generator, doa: Tensor, slots: int) -> Tensor:
-    """The directions in random order, (batch, slots, 3); a random one again where there are too few."""
-    batch, given = doa.shape[:2]
-    order = torch.rand(batch, given, generator=generator).argsort(1)
-    more = _integers(generator, given, (batch, slots))
-    return _pick(doa, torch.cat((order, more), 1)[:, :slots])
-
-
-def _pick(doa: Tensor, index: Tensor) -> Tensor:
-    return doa.gather(1, index.unsqueeze(2).expand(-1, -1, 3))
-
-
-def _integers(generator: torch.Generator, below: int, shape) -> Tensor:
-    return torch.randint(below, (shape,) if isinstance(shape, int) else shape, generator=generator)
