@@ -51,7 +51,7 @@ def _solve(cost, row_mass, column_mass, limits, annealing, plan, potential, repo
         stages = 0
         while largest > mild * temperature * coarser**stages:
             stages += 1
-        _start(cost, row_mass, column_mass, item, temperature * coarser**stages, share, value)
+        _start(cost, row_mass, column_mass, item, temperature * coarser**stages, share, value, missing, step)
         for stage in range(stages, -1, -1):
             allowed = tolerance if stage == 0 else loose
             iteration = 0
@@ -62,8 +62,13 @@ def _solve(cost, row_mass, column_mass, limits, annealing, plan, potential, repo
                 iteration += 1
                 _weigh(share, row_mass, item, weight)
                 _eliminate(weight, missing, step)
-                _damp(step, column_mass, item, value)
+                length = _damp(step, column_mass, item, value)
                 _scale(share, step)
+                if length > 3:  # one part of the problem kept the others from moving: each moves by itself here
+                    for _ in range(4):
+                        _missing(share, row_mass, column_mass, item, missing)
+                        _fill(missing, column_mass, item, value, step)
+                        _scale(share, step)
             report[0, item], report[1, item] = error, iteration
             if stage > 0:
                 for j in range(columns):
@@ -82,7 +87,7 @@ def _solve(cost, row_mass, column_mass, limits, annealing, plan, potential, repo
 
 
 @compiled
-def _start(cost, row_mass, column_mass, item, temperature, share, value):
+def _start(cost, row_mass, column_mass, item, temperature, share, value, missing, step):
     """Shares of each row and potentials of the columns after one Sinkhorn iteration."""
     rows, columns = share.shape
     for i in range(rows):
@@ -94,16 +99,13 @@ def _start(cost, row_mass, column_mass, item, temperature, share, value):
             share[i, j] = column_mass[item, j] * math.exp((least - cost[item, i, j]) / temperature)
             if not column_mass[item, j] > 0:
                 share[i, j] = 0.0
-    value[:] = 1.0
-    _scale(share, value)
+    step[:] = 1.0
+    _scale(share, step)
     for j in range(columns):
-        total = 0.0
-        for i in range(rows):
-            total += row_mass[item, i] * share[i, j]
-        value[j] = column_mass[item, j] / total if total > 0 else 0.0
-    _scale(share, value)
-    for j in range(columns):
-        value[j] = math.log(value[j] * column_mass[item, j]) if column_mass[item, j] > 0 else 0.0
+        value[j] = math.log(column_mass[item, j]) if column_mass[item, j] > 0 else 0.0
+    _missing(share, row_mass, column_mass, item, missing)
+    _fill(missing, column_mass, item, value, step)
+    _scale(share, step)
 
 
 @compiled
@@ -171,7 +173,7 @@ def _eliminate(weight, flow, potential):
 
 @compiled
 def _damp(step, column_mass, item, value):
-    """Shorten the step as in transport_small, add it to the potentials, and turn it into factors."""
+    """Shorten the step as in transport_small, add it to the potentials, turn it into factors; returns its length."""
     high, low = -np.inf, np.inf
     for j in range(len(step)):
         if column_mass[item, j] > 0:
@@ -184,6 +186,16 @@ def _damp(step, column_mass, item, value):
             step[j] = math.exp((step[j] - high) * damping)
         else:
             step[j] = 0.0
+    return length
+
+
+@compiled
+def _fill(missing, column_mass, item, value, factor):
+    """The factors of one of Sinkhorn's iterations, which give each column its mass; added to the potentials."""
+    for j in range(len(missing)):
+        mass = column_mass[item, j]
+        factor[j] = mass / max(mass - missing[j], 1e-12) if mass > 0 else 0.0
+        value[j] += math.log(factor[j]) if mass > 0 else 0.0
 
 
 @compiled
