@@ -13,8 +13,18 @@ from seld.assignment.hungarian import hungarian
 from seld.assignment.sinkhorn import Sinkhorn, temperature_at
 from seld.geometry import pairwise_angular_distance
 
-SIZES = [(1, 1), (2, 2), (5, 3), (3, 5), (1, 4), (10, 9), (12, 11), (17, 30)]
-BATCH = 32
+SIZES = [(1, 1), (2, 2), (5, 3), (3, 5), (1, 4), (7, 8)]
+BATCH = 16
+LIMITS = {"compiled": (99, 0), "small": (0, 99), "large": (0, 0)}  # slots that the first two solvers take
+
+
+@pytest.fixture(params=LIMITS)
+def solver(request, monkeypatch):
+    """Each solver for problems of any size."""
+    compiled, small = LIMITS[request.param]
+    monkeypatch.setattr(transport, "_MOST_COMPILED", compiled)
+    monkeypatch.setattr(transport, "_MOST_SMALL", small)
+    return request.param
 
 
 def directions(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -58,22 +68,22 @@ def test_a_reference_that_two_estimates_share_is_split_by_softmax():
 
 @pytest.mark.parametrize("temperature", [1.0, 0.01, 0.001])
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
-def test_sums_hold_and_nothing_is_nan_where_others_break(rows, columns, temperature):
-    masks = torch.rand(BATCH, columns, generator=torch.Generator().manual_seed(2))
-    for name, cost in hard_costs(rows, columns).items():
-        for active in (masks < 2, masks < 0.6, masks < 0):
-            cost.requires_grad_().grad = None
-            association = Sinkhorn(temperature)(cost, active)
-            (association * torch.arange(rows * columns).view(rows, columns)).sum().backward()
-            assert association.isfinite().all(), name
-            assert cost.grad.isfinite().all(), name
-            assert (association.transpose(1, 2)[~active] == 0).all()
-            assert (cost.grad.transpose(1, 2)[~active] == 0).all()
-            assert association.min() >= 0
-            assert association.sum(1).max() <= 1 + 2e-5
-            assert association.sum(2).max() <= 1 + 2e-5
-            pairs = active.sum(1).clamp(max=rows)
-            assert torch.allclose(association.sum((1, 2)), pairs.float(), atol=1e-4), name
+def test_sums_hold_and_nothing_is_nan_where_others_break(rows, columns, temperature, solver):
+    cases = torch.cat(list(hard_costs(rows, columns).values()))
+    chance = torch.rand(len(cases), columns, generator=torch.Generator().manual_seed(2))
+    active = torch.cat((chance < 2, chance < 0.6, chance < 0))  # everyone, some, nobody
+    cost = cases.repeat(3, 1, 1).requires_grad_()
+    association = Sinkhorn(temperature)(cost, active)
+    (association * torch.arange(rows * columns).view(rows, columns)).sum().backward()
+    assert association.isfinite().all()
+    assert cost.grad.isfinite().all()
+    assert (association.transpose(1, 2)[~active] == 0).all()
+    assert (cost.grad.transpose(1, 2)[~active] == 0).all()
+    assert association.min() >= 0
+    assert association.sum(1).max() <= 1 + 2e-5
+    assert association.sum(2).max() <= 1 + 2e-5
+    pairs = active.sum(1).clamp(max=rows)
+    assert torch.allclose(association.sum((1, 2)), pairs.float(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
@@ -82,7 +92,7 @@ def test_low_temperature_finds_the_exact_matching(rows, columns):
     active = torch.rand(BATCH, columns, generator=torch.Generator().manual_seed(3)) < 0.7
     soft = Sinkhorn(0.001)(cost, active)
     total, least = (cost * soft).sum((1, 2)), (cost * hungarian(cost, active)).sum((1, 2))
-    assert torch.allclose(total, least, atol=2e-3 if rows < 17 else 6e-3)
+    assert torch.allclose(total, least, atol=2e-3)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 4), (4, 2)])
@@ -98,7 +108,7 @@ def test_gradient_agrees_with_finite_differences(rows, columns, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.01])
-def test_float32_gradient_agrees_with_float64(temperature):
+def test_float32_gradient_agrees_with_float64(temperature, solver):
     cost = hard_costs(5, 5)["random"]
     weight = directions(BATCH, 5, 5).sum(-1)
     grads = []
@@ -122,10 +132,10 @@ def test_nobody_on_either_side_is_an_empty_association():
 
 
 def test_batch_axes_do_not_mix():
-    cost = hard_costs(3, 2)["random"].view(4, 8, 3, 2)
-    active = torch.rand(4, 8, 2, generator=torch.Generator().manual_seed(4)) < 0.6
+    cost = hard_costs(3, 2)["random"].view(4, 4, 3, 2)
+    active = torch.rand(4, 4, 2, generator=torch.Generator().manual_seed(4)) < 0.6
     whole = Sinkhorn(0.1)(cost, active)
-    assert torch.allclose(whole[2, 5], Sinkhorn(0.1)(cost[2, 5], active[2, 5]), atol=2e-5)
+    assert torch.allclose(whole[2, 3], Sinkhorn(0.1)(cost[2, 3], active[2, 3]), atol=2e-5)
 
 
 def test_a_permutation_of_either_side_permutes_the_association():
@@ -148,9 +158,7 @@ def test_options_must_be_positive(option):
         Sinkhorn(**{option: 0})
 
 
-@pytest.mark.parametrize("limit", [2, 40])
-def test_both_solvers_agree_with_iterating_in_float64(limit, monkeypatch):
-    monkeypatch.setattr(transport, "_MOST_SMALL", limit)
+def test_every_solver_agrees_with_iterating_in_float64(solver):
     cost = hard_costs(12, 11)["random"].double()[:4]
     row_mass, column_mass = masses(4, 12, seed=5), masses(4, 11, seed=6)
     log_row, log_column = row_mass.log().unsqueeze(2), column_mass.log().unsqueeze(1)
@@ -162,20 +170,20 @@ def test_both_solvers_agree_with_iterating_in_float64(limit, monkeypatch):
     assert torch.allclose(plan, log_plan.exp(), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (4, 3), (13, 12)])
-@pytest.mark.parametrize("temperature", [0.5, 0.03])
-def test_gradients_to_cost_and_masses_agree_with_finite_differences(rows, columns, temperature):
+@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (4, 3), (9, 8)])
+@pytest.mark.parametrize("temperature", [0.5, 0.05])
+def test_gradients_to_cost_and_masses_agree_with_finite_differences(rows, columns, temperature, solver):
     inputs = hard_costs(rows, columns)["random"].double()[:2], masses(2, rows, seed=5), masses(2, columns, seed=6)
     inputs = tuple(tensor.requires_grad_() for tensor in inputs)
 
     def plan(cost, row_mass, column_mass):
         return transport.plan(cost, row_mass, column_mass, temperature, tolerance=1e-13)
 
-    assert torch.autograd.gradcheck(plan, inputs, atol=1e-6, rtol=1e-6, fast_mode=rows > 10)
+    assert torch.autograd.gradcheck(plan, inputs, atol=1e-6, rtol=1e-6, fast_mode=solver != "compiled" or rows > 4)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(4, 5), (5, 4), (30, 21), (21, 30)])
-def test_gradient_at_no_mass_is_that_of_the_first_mass_to_arrive(rows, columns):
+@pytest.mark.parametrize(("rows", "columns"), [(4, 5), (5, 4)])
+def test_gradient_at_no_mass_is_that_of_the_first_mass_to_arrive(rows, columns, solver):
     cost = directions(1, rows, columns, dtype=torch.float64).sum(-1)
     row_mass, column_mass = masses(1, rows, seed=5), masses(1, columns, seed=6)
     row_mass[0, 1] = column_mass[0, 2] = 0
@@ -203,9 +211,9 @@ def test_the_unit_of_mass_does_not_matter(unit):
 
 
 def test_one_set_of_masses_serves_a_whole_batch():
-    cost = hard_costs(3, 2)["random"].view(4, 8, 3, 2)
+    cost = hard_costs(3, 2)["random"].view(4, 4, 3, 2)
     even = transport.solve(cost, torch.full((3,), 1 / 3), torch.full((2,), 1 / 2), 0.1)
-    assert even.plan.shape == cost.shape and even.marginal_error.shape == even.iterations.shape == (4, 8)
+    assert even.plan.shape == cost.shape and even.marginal_error.shape == even.iterations.shape == (4, 4)
     assert torch.allclose(even.plan.sum(-1), torch.tensor(1 / 3), atol=1e-5)
     assert torch.allclose(even.plan.sum(-2), torch.tensor(1 / 2), atol=1e-5)
 
@@ -231,11 +239,10 @@ def test_impossible_transport_is_refused(change, message):
         transport.plan(**(possible | change))
 
 
-@pytest.mark.parametrize("size", [4, 12])
-def test_the_report_says_how_far_it_got(size):
+def test_the_report_says_how_far_it_got(solver, size=6):
     cost = hard_costs(size, size)["random"]
-    whole = Sinkhorn(0.02).solve(cost.view(4, 8, size, size))
-    assert whole.marginal_error.shape == whole.iterations.shape == (4, 8)
+    whole = Sinkhorn(0.02).solve(cost.view(4, 4, size, size))
+    assert whole.marginal_error.shape == whole.iterations.shape == (4, 4)
     assert whole.marginal_error.max() <= 1e-5
     sums = torch.cat((whole.association.sum(-1), whole.association.sum(-2)), -1)
     assert torch.allclose((sums - 1).abs().amax(-1), whole.marginal_error, atol=2e-6)
@@ -281,7 +288,7 @@ def problem(shape):
     return cost, torch.rand(columns, generator=generator) < 0.7, torch.rand(rows, generator=generator) < 0.7
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PROBLEMS, st.randoms(use_true_random=False))
 def test_any_permutation_permutes_the_association(shape, random):
     cost, active, present = problem(shape)
@@ -291,7 +298,7 @@ def test_any_permutation_permutes_the_association(shape, random):
     assert torch.allclose(permuted, layer(cost, active, present)[rows][:, columns], atol=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PROBLEMS, st.floats(0.01, 100), st.sampled_from([None, 1.0]))
 def test_cost_and_temperature_scale_together(shape, factor, price):
     cost, active, present = problem(shape)
@@ -300,7 +307,7 @@ def test_cost_and_temperature_scale_together(shape, factor, price):
     assert torch.allclose(scaled(cost * factor, active, present), base(cost, active, present), atol=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PROBLEMS, st.sampled_from([None, 1.0]))
 def test_masks_leave_the_solution_of_the_part(shape, price):
     cost, active, present = problem(shape)
@@ -311,7 +318,7 @@ def test_masks_leave_the_solution_of_the_part(shape, price):
     assert association.sum().item() == pytest.approx(part.sum().item(), abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PROBLEMS)
 def test_towards_temperature_0_it_costs_what_the_exact_matching_costs(shape):
     cost, active, present = problem(shape)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-_MILD = 16.0  # largest cost over temperature from which any start converges in a few steps
-_COARSER = 4.0  # from one temperature to the next; a power of 2 scales without rounding
-_LOOSE = 0.1  # marginal error at which a coarse stage hands over to the next
+MILD = 16.0  # largest cost over temperature from which any start converges in a few steps
+COARSER = 4.0  # from one temperature to the next; a power of 2 scales without rounding
+LOOSE = 0.1  # marginal error at which a coarse stage hands over to the next
 
 
 class Solved(NamedTuple):
@@ -40,11 +40,11 @@ def descend(
         start: a first score and potential, from minus the cost over the temperature.
         improve: the solution to a marginal error, from score and potential.
     """
-    stages, coarsest = [temperature], float(cost.abs().amax()) / _MILD
+    stages, coarsest = [temperature], float(cost.abs().amax()) / MILD
     while stages[-1] < coarsest:
-        stages.append(stages[-1] * _COARSER)
+        stages.append(stages[-1] * COARSER)
     score, potential = start(-cost / stages[-1])
     for _ in stages[1:]:
-        solved = improve(score, potential, _LOOSE)
-        score, potential = solved.score * _COARSER, solved.potential * _COARSER
+        solved = improve(score, potential, LOOSE)
+        score, potential = solved.score * COARSER, solved.potential * COARSER
     return improve(score, potential, tolerance)

@@ -1,6 +1,7 @@
 """Inner loops compiled by numba at their first call, some seconds, and kept on disk from then on.
 
-Modules that use it take long to import: import them where they are first needed.
+Modules that use it take long to import: import them where they are first needed. What is on the disk is compiled anew
+when its own file changes, but not when another one does: compiled code takes nothing from other modules.
 """
 
 from collections.abc import Callable

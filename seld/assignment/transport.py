@@ -18,7 +18,9 @@ from torch.autograd.function import once_differentiable
 
 from seld.assignment import transport_large, transport_small
 
-_MOST_SMALL = 10  # slots of the smaller side up to which elimination node by node beats a factorization
+# Slots of the smaller side up to which elimination node by node beats a factorization:
+_MOST_COMPILED = 100  # on the CPU
+_MOST_SMALL = 10  # elsewhere
 
 
 class Transport(NamedTuple):
@@ -201,4 +203,10 @@ class _Plan(torch.autograd.Function):
 
 
 def _solver(cost: Tensor):
-    return transport_small if cost.shape[2] <= _MOST_SMALL else transport_large
+    """The module that solves problems of this size on this device."""
+    columns = cost.shape[2]
+    if cost.device.type == "cpu" and columns <= _MOST_COMPILED:
+        from seld.assignment import transport_compiled  # slow to import
+
+        return transport_compiled
+    return transport_small if columns <= _MOST_SMALL else transport_large
