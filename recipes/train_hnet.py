@@ -23,13 +23,14 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from seld import config
-from seld.assignment.hnet import PRETRAINED, Hnet, HnetConfig, hnet_losses
+from seld.assignment.hnet import Hnet, HnetConfig, hnet_losses
 from seld.assignment.hnet_cases import CASES
 from seld.assignment.hnet_data import Examples, HnetDataConfig, draw, endless, margin
 from seld.assignment.hnet_report import balance_table, plot_confusion, plot_separations, score_table
 from seld.assignment.hnet_scores import TIED_MARGIN, HnetScoresConfig, balance, is_exact, score, separation_map
 from seld.plots import plot_associations, plot_curves
 from seld.run import Run
+from seld.weights import PRETRAINED
 
 SEPARATIONS_DEG = [0.5, 1, 2, 5, 10, 20, 40, 90, 180]  # of the heat map
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seld.files import atomic_path
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 """weights that ship with the package"""
 
 

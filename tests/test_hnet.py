@@ -12,6 +12,7 @@ from seld.assignment.hnet_data import CASES, HnetDataConfig, draw, margin
 from seld.assignment.hnet_gru import GruNetwork
 from seld.assignment.hungarian import hungarian
 from seld.assignment.transport import flatten
+from seld.weights import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -314,8 +315,13 @@ def test_files_that_hold_no_hnet_are_refused(tmp_path):
     Hnet().save(whole)
     (tmp_path / "half.safetensors").write_bytes(whole.read_bytes()[:500])
     save_file({"other": torch.zeros(2)}, tmp_path / "other.safetensors")
-    for name in ("half", "other"):
-        with pytest.raises(ValueError, match=rf"{name}.safetensors must hold the weights of an Hnet"):
+    save_weights(tmp_path / "old.safetensors", Hnet(), "hnet", {"unknown": 1})
+    for name, message in {
+        "half": "not a readable safetensors file",
+        "other": "holds weights of something else than hnet",
+        "old": "these weights are of another version of the Hnet",
+    }.items():
+        with pytest.raises(ValueError, match=rf"{name}.safetensors: {message}"):
             Hnet.from_pretrained(tmp_path / f"{name}.safetensors")
 
 

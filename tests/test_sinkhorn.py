@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from seld.assignment import transport
 from seld.assignment.hungarian import hungarian
-from seld.assignment.sinkhorn import Sinkhorn, temperature_at
+from seld.assignment.sinkhorn import Sinkhorn
 from seld.geometry import pairwise_angular_distance
 
 SIZES = [(1, 1), (2, 2), (5, 3), (3, 5), (1, 4), (7, 8)]
@@ -341,32 +341,6 @@ def test_memory_does_not_grow_with_the_iterations():
             Sinkhorn(0.03, tolerance=1e-300, max_iterations=iterations)(cost)
         sizes.append(kept)
     assert sizes[0] == sizes[1] <= 4 * cost.numel()
-
-
-@pytest.mark.parametrize(
-    ("schedule", "start", "quarter", "end"),
-    [
-        ("constant", 0.04, 0.04, 0.04),
-        ("geometric", 1.0, 0.2, 0.04),
-        ("linear", 1.0, 0.52, 0.04),
-        ("cosine", 1.0, 0.52, 0.04),
-        ("sinkpit", 1.0, 10**-0.25, 0.1),
-    ],
-)
-def test_schedules(schedule, start, quarter, end):
-    temperatures = [temperature_at(progress, schedule, first=1.0, last=0.04) for progress in (0, 0.25, 1)]
-    assert temperatures == pytest.approx([start, quarter, end])
-
-
-def test_sinkpit_grows_its_inverse_temperature_by_2_percent_per_epoch():
-    epochs = math.log(10) / math.log(1.02)
-    inverse = 1 / temperature_at(30 / epochs, "sinkpit", 1.0, 0.04)
-    assert inverse == pytest.approx(1.02**30)
-
-
-def test_an_unknown_schedule_is_refused():
-    with pytest.raises(ValueError, match="schedule must be one of constant, .* got 'step'"):
-        temperature_at(0, "step", 1.0, 0.1)
 
 
 @pytest.mark.parametrize("price", [0, -1.0, math.inf, math.nan])

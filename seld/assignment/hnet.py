@@ -6,14 +6,11 @@ a differentiable layer.
 """
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -21,9 +18,9 @@ from seld.assignment.hnet_equivariant import EquivariantNetwork
 from seld.assignment.hnet_gru import GruNetwork, read_published
 from seld.assignment.sinkhorn import Sinkhorn
 from seld.assignment.transport import flatten
-from seld.files import atomic_path
+from seld.weights import PRETRAINED, read_weights, save_weights
 
-PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+_KIND = "hnet"
 _ABSENT_LOGIT = -30.0
 _PUBLISHED_CHORD = 17.3
 # Of the row and column sums: so small that the order of rows and columns shows in rounding only.
@@ -136,10 +133,7 @@ class Hnet(nn.Module):
 
     def save(self, path: str | Path, **notes: str) -> None:
         """Weights and configuration as safetensors; notes go into the header too."""
-        header = {"hnet": json.dumps(dataclasses.asdict(self.config)), **notes}
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        with atomic_path(path) as temporary:
-            save_file(weights, temporary, header)
+        save_weights(path, self, _KIND, dataclasses.asdict(self.config), **notes)
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "hnet") -> Self:
@@ -154,14 +148,12 @@ class Hnet(nn.Module):
         if not path.is_file():
             shipped = ", ".join(sorted(file.stem for file in PRETRAINED.glob("*.safetensors")))
             raise ValueError(f"hnet must be a weights file or one of {shipped or 'none shipped'}, got {name}")
+        weights = read_weights(path, _KIND)
         try:
-            with safe_open(path, "pt") as file:
-                header = file.metadata() or {}
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            net = cls(HnetConfig(**json.loads(header["hnet"])))
-            net.load_state_dict(weights)
-        except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} must hold the weights of an Hnet ({type(error).__name__})") from error
+            net = cls(HnetConfig(**weights.config))
+            net.load_state_dict(weights.tensors)
+        except (TypeError, RuntimeError):
+            raise ValueError(f"{path}: these weights are of another version of the Hnet; train it again") from None
         return net.freeze()
 
     @classmethod

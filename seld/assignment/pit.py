@@ -96,7 +96,8 @@ class ProbPIT:
 class SinkPIT:
     """Assignment layer: entropic matching of the mean cost in a scope (Tachibana, ICASSP 2021, arXiv 2010.11871).
 
-    The Sinkhorn layer on whole clips; its temperature is to fall during training (`anneal`).
+    The Sinkhorn layer on whole clips; its temperature is to fall during training (`anneal`). The schedule of the paper
+    is geometric from 1 to 0.1 over all of the training (first_temperature, temperature, schedule_share).
     """
 
     temperature: float = 0.05

@@ -8,14 +8,12 @@ a slack, and a pair is made only where it costs less than the price.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional
 
 from seld.assignment import transport
-
-Schedule = Literal["constant", "geometric", "linear", "cosine", "sinkpit"]
 
 
 class SoftAssignment(NamedTuple):
@@ -85,25 +83,3 @@ class Sinkhorn:
             solved.marginal_error.reshape(batch),
             solved.iterations.reshape(batch),
         )
-
-
-def temperature_at(progress: float, schedule: Schedule, first: float, last: float) -> float:
-    """The temperature for a share `progress` in [0, 1] of the training.
-
-    "geometric", "linear" and "cosine" fall from `first` to `last` over the first half and stay there; "constant" is
-    `last` throughout; "sinkpit" is that of SinkPIT (Tachibana, ICASSP 2021), whose inverse grows by 2 % per epoch from
-    1 to 10: geometric from 1 to 0.1 over all of the training, whatever `first` and `last` are.
-
-    Raises:
-        ValueError: for a schedule of another name.
-    """
-    if schedule not in get_args(Schedule):
-        raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {schedule!r}")
-    fallen = min(1.0, 2 * progress)
-    if schedule == "sinkpit":
-        schedule, first, last, fallen = "geometric", 1.0, 0.1, min(1.0, progress)
-    if schedule == "geometric":
-        return first ** (1 - fallen) * last**fallen
-    if schedule == "cosine":
-        fallen = (1 - math.cos(math.pi * fallen)) / 2
-    return last if schedule == "constant" else first + (last - first) * fallen
