@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -121,4 +123,4 @@ def test_the_schedule_of_sinkpit_is_one_of_them():
     """Its author lets the inverse temperature grow by 2 % per epoch, from 1 to 10."""
     config = AssignmentConfig("sinkpit", first_temperature=1.0, temperature=0.1, schedule_share=1.0)
     epochs = math.log(10) / math.log(1.02)
-    assert 1 / temperature_at(config, 30 / epochs) == pytest.approx(1.02**30)
+    assert 1 / assignment.temperature_at(config, 30 / epochs) == pytest.approx(1.02**30)
