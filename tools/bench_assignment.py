@@ -227,6 +227,8 @@ def figure(path: Path, rounds: int, memory: list[dict]) -> None:
             times = [1e3 * row["ms"] / shape[0] for row, shape in zip(_of(rows, method), shapes, strict=True)]
             panel.loglog(sizes, times, "o-", label=method)
         panel.set(title=title, xlabel="N", ylabel="microseconds per N x N problem")
+        panel.set_xticks(sizes, [str(size) for size in sizes])
+        panel.minorticks_off()
     for method in dict.fromkeys(row["method"] for row in memory):
         rows = _of(memory, method)
         panels[2].loglog([row["iterations"] for row in rows], [row["MB"] for row in rows], "o-", label=method)
