@@ -171,11 +171,12 @@ def _augment(matrix, many, row, price, owner, choice, distance, before, asked, p
         distance[column] = np.inf
         least = np.inf
         for j in range(many):
-            length = matrix[i, j] - asked[j] - offset
-            shorter = length < distance[j]
-            distance[j] = length if shorter else distance[j]
+            length, known = matrix[i, j] - asked[j] - offset, distance[j]
+            shorter = length < known
+            known = length if shorter else known
+            distance[j] = known
             before[j] = i if shorter else before[j]
-            least = distance[j] if distance[j] < least else least
+            least = known if known < least else least
         column = _find(distance, least)
     for k in range(done):
         price[path[k]] -= least
