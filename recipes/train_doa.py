@@ -187,10 +187,9 @@ def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) 
 
 
 def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> dict[str, float]:
-    """Scores of whole clips whose features are in memory, at the threshold with the best sum of F20 and LF.
+    """Scores of whole clips whose features are in memory, at the threshold that gives the best F20.
 
-    F20 alone hardly changes over a wide range of thresholds, in which finding few sources well pays as much as
-    finding most of them. The threshold stays with the localizer.
+    The threshold stays with the localizer.
     """
     references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
     estimates = {
@@ -201,11 +200,7 @@ def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> d
         rows = {stem: estimated_rows(estimate, threshold) for stem, estimate in estimates.items()}
         return evaluate(references, rows, protocol)
 
-    def quality(threshold: float) -> float:
-        found = scores(threshold, "doa")
-        return found["F20"] + found["LF"]
-
-    localizer.threshold = max(THRESHOLDS, key=quality)
+    localizer.threshold = max(THRESHOLDS, key=lambda threshold: scores(threshold, "doa")["F20"])
     best = scores(localizer.threshold, "doa+mot")
     return {name: best[name] for name in TABLE} | {"threshold": localizer.threshold}
 
