@@ -65,11 +65,11 @@ class Config:
     """of the optimum, or of the iterations that led there"""
     iterations: int = 100
     """Sinkhorn iterations of an unrolled gradient; memory grows with them"""
-    temperature: float = 0.002
+    temperature: float = 0.001
     """blur of the plan, in the largest cost, that of moving from corner to corner or to the opposite direction"""
-    steps: int = 150
+    steps: int = 100
     """of the descent"""
-    learning_rate: float = 0.3
+    learning_rate: float = 0.5
     """of Adam, on the logarithm of the barycenter; it falls to 0 along a cosine"""
     snapshots: int = 6
     """pictures of the barycenter on its way"""
@@ -190,47 +190,50 @@ def sphere_map(text: str, directions: Tensor) -> np.ndarray:
     else:
         try:
             sources = [tuple(map(float, source.split("/"))) for source in text.split("+")]
-            valid = all(abs(elevation) <= 90 and 1 <= width <= 180 for _, elevation, width in sources)
+            valid = all(abs(a) <= 360 and abs(e) <= 90 and 1 <= width <= 180 for a, e, width in sources)
         except ValueError:
             valid = False
         if not valid:
             raise ValueError(
-                f"inputs must be azimuth/elevation/width in degrees (width 1 to 180) or sound files, got {text}"
+                f"inputs must be azimuth/elevation/width in degrees (width >= 1) or recordings that exist, got {text}"
             )
     azimuth, elevation, width = np.transpose(sources)
     cosine = directions.numpy() @ unit_from_degrees(azimuth, elevation).T
     return np.exp((cosine - 1) / np.deg2rad(width) ** 2).sum(1)
 
 
-def draw(
-    mass: np.ndarray, snapshots: dict[int, np.ndarray], weights: Tensor, shape: tuple[int, ...], options: Config
-) -> None:
+def draw(mass: np.ndarray, snapshots: dict[int, np.ndarray], weights: Tensor, shape: tuple[int, ...], options: Config):
     """Inputs in the upper line, the barycenter at several steps in the lower one."""
-    lines = [
-        [(f"{Path(name).name}\nweight {w:.2f}", x) for name, w, x in zip(options.inputs, weights, mass, strict=True)],
-        [(f"step {step}", x) for step, x in sorted(snapshots.items())],
-    ]
-    width = 3.0 if options.sphere else 1.6
-    figure = Figure(figsize=(width * max(map(len, lines)), 4.6), layout="constrained")
-    for part, line, title in zip(figure.subfigures(2), lines, ("inputs", "their barycenter"), strict=True):
+    names = [Path(name).name if Path(name).is_file() else name for name in options.inputs]
+    lines = {
+        "inputs": [(f"{name}\nweight {w:.2f}", x) for name, w, x in zip(names, weights, mass, strict=True)],
+        "their barycenter": [(f"step {step}", x) for step, x in sorted(snapshots.items())],
+    }
+    columns = max(map(len, lines.values()))
+    size = (3 * columns, 4.8) if options.sphere else (1.6 * columns, 4.6)
+    figure = Figure(figsize=size, layout="constrained")
+    for part, (title, line) in zip(figure.subfigures(2), lines.items(), strict=True):
         part.suptitle(title, x=0.01, ha="left", weight="bold")
-        for panel, (name, values) in zip(part.subplots(1, len(line), squeeze=False)[0], line, strict=True):
+        panels = part.subplots(1, columns, squeeze=False)[0]
+        for panel, (name, values) in zip(panels, line, strict=False):
             panel.set_title(name, fontsize="medium")
             if options.sphere:
                 draw_sphere(panel, values)
             else:
                 panel.imshow(values.reshape(shape), cmap="Greys", vmin=0)
                 panel.set(xticks=[], yticks=[])
-    with atomic_path(options.run_dir / "barycenter.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+        for spare in panels[len(line) :]:
+            spare.axis("off")
+    save(figure, options.run_dir / "barycenter.png")
 
 
 def draw_sphere(panel: Axes, values: np.ndarray) -> None:
-    """A map with the front in the middle and left on the left, each point of it as its nearest direction."""
+    """A map with the front in the middle and left on the left; each point looks like its nearest direction."""
     azimuth, elevation = np.meshgrid(np.linspace(180, -180, 181), np.linspace(90, -90, 91))
     _, nearest = cKDTree(fibonacci_sphere(len(values))).query(unit_from_degrees(azimuth, elevation))
     panel.imshow(values[nearest], cmap="Greys", vmin=0, extent=(180, -180, -90, 90))
-    panel.set(xticks=[180, 90, 0, -90, -180], yticks=[-90, 0, 90], xlabel="azimuth (degrees)", ylabel="elevation")
+    panel.set(xticks=[180, 90, 0, -90, -180], yticks=[-90, 0, 90])
+    panel.set(xlabel="azimuth (degrees)", ylabel="elevation (degrees)")
 
 
 def draw_loss(log: pd.DataFrame, options: Config) -> None:
@@ -238,10 +241,14 @@ def draw_loss(log: pd.DataFrame, options: Config) -> None:
     panel = figure.subplots()
     panel.plot(log["step"], log["loss"], color=COLOURS[0])
     panel.set(
-        xlabel="step", ylabel="weighted sum of transport costs", yscale="log", title=f"{options.gradient} gradient"
+        xlabel="step", ylabel="weighted sum of transport costs", title=f"{options.gradient} gradient", ylim=(0, None)
     )
-    panel.grid(color="#E5E5E5", which="both")
-    with atomic_path(options.run_dir / "loss.png") as temporary:
+    panel.grid(color="#E5E5E5")
+    save(figure, options.run_dir / "loss.png")
+
+
+def save(figure: Figure, path: Path) -> None:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
 
 

@@ -49,8 +49,10 @@ class Config:
     """digits from 0 on that are taken"""
     clusters: int | None = None
     """by default as many as there are labels"""
-    epochs: int = 8
-    """times that all images are assigned, and all centres moved"""
+    starts: int = 3
+    """runs from different first centres; the one of the least cost counts"""
+    epochs: int = 5
+    """times that all images are assigned, and all centres moved, in each run"""
     batch: int = 50
     """images per step of the centres"""
     learning_rate: float = 0.2
@@ -61,7 +63,7 @@ class Config:
     """of the digits taken, the first centres and the order of the images"""
 
     def __post_init__(self):
-        for name in ("digits", "clusters", "epochs", "batch"):
+        for name in ("digits", "clusters", "starts", "epochs", "batch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if self.size is not None and self.size < 2:
@@ -81,7 +83,9 @@ def main(options: Config) -> None:
     cost, mass = pixel_cost(*images.shape[1:]), to_mass(images, names)
     run = Run(options.run_dir, config.to_yaml(options))
     began = time.perf_counter()
-    centres, cluster, log = cluster_images(cost, mass, clusters, options)
+    generator = torch.Generator().manual_seed(options.seed)
+    runs = [cluster_images(cost, mass, clusters, options, generator) for _ in range(options.starts)]
+    centres, cluster, log = min(runs, key=lambda run: run[2]["cost"].iloc[-1])
     scores = {"images": len(images), "clusters": clusters, "cost": log["cost"].iloc[-1]}
     pixels = KMeans(clusters, n_init=10, random_state=options.seed).fit(mass.numpy()).labels_
     if len(set(labels)) > 1:
@@ -119,22 +123,21 @@ def load_folder(options: Config) -> tuple[np.ndarray, list[str], list[str]]:
     )
     if not names:
         raise ValueError(f"{options.images}: the folder must have images ({', '.join(SUFFIXES)}), got none")
-    labels = [str(Path(name).parent) for name in names]
+    labels = [str(Path(*Path(name).parent.parts[:1])) for name in names]
     if len(set(labels)) == 1 and options.clusters is None:
         raise ValueError(f"{options.images}: clusters must be given where no subfolders are labels")
     return read_images([options.images / name for name in names], options.size, options.dark_ink), names, labels
 
 
 def cluster_images(
-    cost: Tensor, mass: Tensor, clusters: int, options: Config
+    cost: Tensor, mass: Tensor, clusters: int, options: Config, generator: torch.Generator
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Centres (clusters, pixels), the cluster of each image, and the mean transport cost after each assignment."""
-    generator = torch.Generator().manual_seed(options.seed)
     logits = first_centres(cost, mass, clusters, options, generator).log().requires_grad_()
     optimizer = torch.optim.Adam([logits], options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
     log = []
-    bar = tqdm(range(options.epochs + 1), "clustering", unit="epoch")
+    bar = tqdm(range(options.epochs + 1), "clustering", unit="epoch", leave=False)
     for epoch in bar:
         costs = costs_to(logits.detach().softmax(1), cost, mass, options)
         least, cluster = costs.min(1)
@@ -185,7 +188,7 @@ def costs_to(centres: Tensor, cost: Tensor, mass: Tensor, options: Config) -> Te
 
 def accuracy(cluster: np.ndarray, labels: list[str]) -> float:
     """Share of images in the cluster of their label, clusters and labels matched one to one as well as possible."""
-    counts = torch.from_numpy(pd.crosstab(cluster, np.array(labels)).to_numpy()).double()
+    counts = torch.from_numpy(pd.crosstab(cluster, np.array(labels)).to_numpy(dtype=np.float64, copy=True))
     return float((hungarian(-counts) * counts).sum() / len(labels))
 
 
@@ -200,7 +203,7 @@ def draw(centres: np.ndarray, images: np.ndarray, cluster: np.ndarray, labels: l
         line[0].set_ylabel(f"cluster {number}\n{len(members)} images", rotation=0, ha="right", va="center")
         for panel, member in zip(line[1:], members, strict=False):
             panel.imshow(images[member], cmap="Greys", vmin=0)
-            panel.set_title(labels[member], fontsize="small", pad=2)
+            panel.set_title(f"label {labels[member]}" if len(set(labels)) > 1 else "", fontsize="small", pad=3)
         for panel in line[1 + len(members) :]:
             panel.axis("off")
         for panel in line:
