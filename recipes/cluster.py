@@ -49,9 +49,9 @@ class Config:
     """digits from 0 on that are taken"""
     clusters: int | None = None
     """by default as many as there are labels"""
-    starts: int = 3
+    starts: int = 2
     """runs from different first centres; the one of the least cost counts"""
-    epochs: int = 5
+    epochs: int = 8
     """times that all images are assigned, and all centres moved, in each run"""
     batch: int = 50
     """images per step of the centres"""
