@@ -111,14 +111,13 @@ def main(options: Config) -> None:
     with torch.no_grad():
         last = torch.from_numpy(snapshots[options.steps]).expand_as(mass)
         costs = transport_cost(cost, last, mass, options.temperature)
-    with atomic_path(run.folder / "log.csv") as temporary:
-        log.to_csv(temporary, index=False)
+    run.write("log.csv", log.to_csv(index=False))
     with atomic_path(run.folder / "barycenter.npy") as temporary:
         np.save(temporary, snapshots[options.steps].reshape(maps.shape[1:]))
     draw(mass.numpy(), snapshots, weights, maps.shape[1:], options)
     draw_loss(log, options)
-    scores = {"loss": float(costs @ weights), "costs": dict(zip(options.inputs, costs.tolist(), strict=True))}
-    run.write_json("scores.json", scores | {"seconds": round(seconds, 1)})
+    scores = {"loss": float(costs @ weights), "costs": costs.tolist()}
+    run.write_json("scores.json", scores | {"inputs": options.inputs, "seconds": round(seconds, 1)})
     print(f"loss {log['loss'].iloc[0]:.4f} at the start, {scores['loss']:.4f} at the end; all is in {run.folder}")
 
 
@@ -194,9 +193,7 @@ def sphere_map(text: str, directions: Tensor) -> np.ndarray:
         except ValueError:
             valid = False
         if not valid:
-            raise ValueError(
-                f"inputs must be azimuth/elevation/width in degrees (width >= 1) or recordings that exist, got {text}"
-            )
+            raise ValueError(f"inputs must be azimuth/elevation/width in degrees or existing recordings, got {text}")
     azimuth, elevation, width = np.transpose(sources)
     cosine = directions.numpy() @ unit_from_degrees(azimuth, elevation).T
     return np.exp((cosine - 1) / np.deg2rad(width) ** 2).sum(1)
@@ -204,14 +201,14 @@ def sphere_map(text: str, directions: Tensor) -> np.ndarray:
 
 def draw(mass: np.ndarray, snapshots: dict[int, np.ndarray], weights: Tensor, shape: tuple[int, ...], options: Config):
     """Inputs in the upper line, the barycenter at several steps in the lower one."""
-    names = [Path(name).name if Path(name).is_file() else name for name in options.inputs]
     lines = {
-        "inputs": [(f"{name}\nweight {w:.2f}", x) for name, w, x in zip(names, weights, mass, strict=True)],
+        "inputs": [
+            (f"{name[-24:]}\nweight {w:.2f}", x) for name, w, x in zip(options.inputs, weights, mass, strict=True)
+        ],
         "their barycenter": [(f"step {step}", x) for step, x in sorted(snapshots.items())],
     }
     columns = max(map(len, lines.values()))
-    size = (3 * columns, 4.8) if options.sphere else (1.6 * columns, 4.6)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=((3 if options.sphere else 1.6) * columns, 4.8), layout="constrained")
     for part, (title, line) in zip(figure.subfigures(2), lines.items(), strict=True):
         part.suptitle(title, x=0.01, ha="left", weight="bold")
         panels = part.subplots(1, columns, squeeze=False)[0]
