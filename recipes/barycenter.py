@@ -39,7 +39,6 @@ DIGITS = tuple(f"digit-{digit}" for digit in range(10))
 SHAPE_SIZE = 24
 DIGIT_SIZE = 16
 SOURCE_WIDTH_DEG = 15.0
-MOST_SOURCES = 3
 
 
 @dataclass
@@ -107,25 +106,23 @@ def main(options: Config) -> None:
     weights = torch.tensor(options.weights, dtype=torch.float64) / sum(options.weights)
     began = time.perf_counter()
     snapshots, log = descend(cost, mass, weights, options)
-    seconds = time.perf_counter() - began
-    with torch.no_grad():
-        last = torch.from_numpy(snapshots[options.steps]).expand_as(mass)
-        costs = transport_cost(cost, last, mass, options.temperature)
-    with atomic_path(run.folder / "log.csv") as temporary:
-        log.to_csv(temporary, index=False)
+    seconds = round(time.perf_counter() - began, 1)
+    last = torch.from_numpy(snapshots[options.steps]).expand_as(mass)
+    costs = transport_cost(cost, last, mass, options.temperature)
+    run.write("log.csv", log.to_csv(index=False))
     with atomic_path(run.folder / "barycenter.npy") as temporary:
         np.save(temporary, snapshots[options.steps].reshape(maps.shape[1:]))
     draw(mass.numpy(), snapshots, weights, maps.shape[1:], options)
     draw_loss(log, options)
-    scores = {"loss": float(costs @ weights), "costs": dict(zip(options.inputs, costs.tolist(), strict=True))}
-    run.write_json("scores.json", scores | {"seconds": round(seconds, 1)})
+    scores = {"loss": float(costs @ weights), "costs": costs.tolist()}
+    run.write_json("scores.json", scores | {"inputs": options.inputs, "seconds": seconds})
     print(f"loss {log['loss'].iloc[0]:.4f} at the start, {scores['loss']:.4f} at the end; all is in {run.folder}")
 
 
 def descend(cost: Tensor, mass: Tensor, weights: Tensor, options: Config) -> tuple[dict[int, np.ndarray], pd.DataFrame]:
     """The barycenter after some of the steps, the last among them, and the loss of every step."""
-    noise = torch.randn(mass.shape[1], generator=torch.Generator().manual_seed(options.seed), dtype=torch.float64)
-    logits = (0.1 * noise).requires_grad_()
+    generator = torch.Generator().manual_seed(options.seed)
+    logits = (0.1 * torch.randn(mass.shape[1], generator=generator, dtype=torch.float64)).requires_grad_()
     optimizer = torch.optim.Adam([logits], options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
     # Most of the change is at the start: each snapshot is about twice as far as the one before.
@@ -183,7 +180,7 @@ def picture(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
 def sphere_map(text: str, directions: Tensor) -> np.ndarray:
     """(points,) the sources that are written down, or those of a recording, each as wide as told."""
     if Path(text).is_file():
-        rows = intensity_histogram(read_audio(text, channels=4), MOST_SOURCES)
+        rows = intensity_histogram(read_audio(text, channels=4), max_sources=3)
         if rows.empty:
             raise ValueError(f"{text}: the recording must have a source to be found, got none")
         sources = [(row.azimuth, row.elevation, SOURCE_WIDTH_DEG) for row in rows.itertuples()]
@@ -194,9 +191,7 @@ def sphere_map(text: str, directions: Tensor) -> np.ndarray:
         except ValueError:
             valid = False
         if not valid:
-            raise ValueError(
-                f"inputs must be azimuth/elevation/width in degrees (width >= 1) or recordings that exist, got {text}"
-            )
+            raise ValueError(f"inputs must be azimuth/elevation/width in degrees or existing recordings, got {text}")
     azimuth, elevation, width = np.transpose(sources)
     cosine = directions.numpy() @ unit_from_degrees(azimuth, elevation).T
     return np.exp((cosine - 1) / np.deg2rad(width) ** 2).sum(1)
@@ -204,17 +199,19 @@ def sphere_map(text: str, directions: Tensor) -> np.ndarray:
 
 def draw(mass: np.ndarray, snapshots: dict[int, np.ndarray], weights: Tensor, shape: tuple[int, ...], options: Config):
     """Inputs in the upper line, the barycenter at several steps in the lower one."""
-    names = [Path(name).name if Path(name).is_file() else name for name in options.inputs]
     lines = {
-        "inputs": [(f"{name}\nweight {w:.2f}", x) for name, w, x in zip(names, weights, mass, strict=True)],
+        "inputs": [
+            (f"{name[-24:]}\nweight {w:.2f}", x) for name, w, x in zip(options.inputs, weights, mass, strict=True)
+        ],
         "their barycenter": [(f"step {step}", x) for step, x in sorted(snapshots.items())],
     }
     columns = max(map(len, lines.values()))
-    size = (3 * columns, 4.8) if options.sphere else (1.6 * columns, 4.6)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=((3 if options.sphere else 1.6) * columns, 4.8), layout="constrained")
     for part, (title, line) in zip(figure.subfigures(2), lines.items(), strict=True):
         part.suptitle(title, x=0.01, ha="left", weight="bold")
         panels = part.subplots(1, columns, squeeze=False)[0]
+        for panel in panels[len(line) :]:
+            panel.axis("off")
         for panel, (name, values) in zip(panels, line, strict=False):
             panel.set_title(name, fontsize="medium")
             if options.sphere:
@@ -222,8 +219,6 @@ def draw(mass: np.ndarray, snapshots: dict[int, np.ndarray], weights: Tensor, sh
             else:
                 panel.imshow(values.reshape(shape), cmap="Greys", vmin=0)
                 panel.set(xticks=[], yticks=[])
-        for spare in panels[len(line) :]:
-            spare.axis("off")
     save(figure, options.run_dir / "barycenter.png")
 
 
@@ -232,8 +227,7 @@ def draw_sphere(panel: Axes, values: np.ndarray) -> None:
     azimuth, elevation = np.meshgrid(np.linspace(180, -180, 181), np.linspace(90, -90, 91))
     _, nearest = cKDTree(fibonacci_sphere(len(values))).query(unit_from_degrees(azimuth, elevation))
     panel.imshow(values[nearest], cmap="Greys", vmin=0, extent=(180, -180, -90, 90))
-    panel.set(xticks=[180, 90, 0, -90, -180], yticks=[-90, 0, 90])
-    panel.set(xlabel="azimuth (degrees)", ylabel="elevation (degrees)")
+    panel.set(xticks=range(-180, 181, 90), yticks=range(-90, 91, 90), xlabel="azimuth (°)", ylabel="elevation (°)")
 
 
 def draw_loss(log: pd.DataFrame, options: Config) -> None:

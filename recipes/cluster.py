@@ -92,9 +92,8 @@ def main(options: Config) -> None:
         scores |= {"accuracy": accuracy(cluster, labels), "accuracy_euclidean": accuracy(pixels, labels)}
     run.write_json("scores.json", scores | {"seconds": round(time.perf_counter() - began, 1)})
     table = pd.DataFrame({"image": names, "label": labels, "cluster": cluster, "euclidean": pixels})
-    for name, values in {"log.csv": log, "clusters.csv": table}.items():
-        with atomic_path(run.folder / name) as temporary:
-            values.to_csv(temporary, index=False)
+    run.write("log.csv", log.to_csv(index=False))
+    run.write("clusters.csv", table.to_csv(index=False))
     centres = centres.reshape(clusters, *images.shape[1:])
     with atomic_path(run.folder / "centres.npy") as temporary:
         np.save(temporary, centres)
