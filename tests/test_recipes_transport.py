@@ -110,6 +110,7 @@ def test_clusters_of_a_folder_are_its_subfolders(tmp_path, recipe):
     assert (tmp_path / "run/clusters.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_clusters_of_digits_again(tmp_path, recipe):
     tables = []
     for folder in ("first", "second"):
