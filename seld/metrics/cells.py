@@ -1,0 +1,114 @@
+"""Two tables of rows, laid side by side cell by cell; cells of one shape are assigned all at once.
+
+A cell holds the references and the predictions that may be paired with each other: those of one frame, or of
+one class in one frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+_ENUMERATED = 3
+# Ways whose costs differ by less are taken for a tie, in which SciPy's choice counts.
+_TIE = 1e-9
+
+
+class Cells(NamedTuple):
+    """Every cell with a row on either side, in the order of its keys."""
+
+    keys: np.ndarray
+    """(cells, keys) int64, the values of the columns that make the cell"""
+    references: np.ndarray
+    """row numbers of the references, cell by cell, in the order of the table within a cell"""
+    reference_edges: np.ndarray
+    """(cells + 1,): the references of cell i are references[reference_edges[i]:reference_edges[i + 1]]"""
+    predictions: np.ndarray
+    prediction_edges: np.ndarray
+
+
+class Block(NamedTuple):
+    """The cells with one number of references and one number of predictions, both above 0."""
+
+    cells: np.ndarray
+    """(cells,) indices into Cells.keys"""
+    references: np.ndarray
+    """(cells, R) row numbers in the table of references"""
+    predictions: np.ndarray
+    """(cells, P) row numbers in the table of predictions"""
+
+
+def group(reference: pd.DataFrame, prediction: pd.DataFrame, by: Sequence[str]) -> Cells:
+    """The cells of rows that agree in the whole-numbered columns `by`."""
+    keys = [table[list(by)].to_numpy(np.int64) for table in (reference, prediction)]
+    codes = _codes(np.concatenate(keys))
+    order = [np.argsort(side, kind="stable") for side in np.split(codes, [len(reference)])]
+    sides = [codes[: len(reference)][order[0]], codes[len(reference) :][order[1]]]
+    cells, first = np.unique(codes, return_index=True)
+    edges = [np.append(np.searchsorted(side, cells), len(side)) for side in sides]
+    return Cells(np.concatenate(keys)[first], order[0], edges[0], order[1], edges[1])
+
+
+def blocks(cells: Cells) -> Iterator[Block]:
+    """The cells with rows on both sides, those of one shape together."""
+    references, predictions = np.diff(cells.reference_edges), np.diff(cells.prediction_edges)
+    both = np.flatnonzero((references > 0) & (predictions > 0))
+    shape = np.stack([references[both], predictions[both]], axis=1)
+    for rows, columns in np.unique(shape, axis=0):
+        index = both[(shape == (rows, columns)).all(axis=1)]
+        yield Block(
+            index,
+            cells.references[cells.reference_edges[index, None] + np.arange(rows)],
+            cells.predictions[cells.prediction_edges[index, None] + np.arange(columns)],
+        )
+
+
+def assign(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of the cheapest assignment of each matrix, as SciPy chooses them where several are cheapest.
+
+    Args:
+        cost: (cells, R, P) finite float64; the DCASE code has references as rows.
+
+    Returns:
+        rows, columns: (cells, min(R, P)) indices, the rows ascending.
+    """
+    height, width = cost.shape[1:]
+    if max(height, width) > _ENUMERATED:
+        pairs = np.array([linear_sum_assignment(matrix) for matrix in cost])
+        return pairs[:, 0], pairs[:, 1]
+    ways = _ways(height, width)
+    total = cost[:, ways[:, 0], ways[:, 1]].sum(axis=-1)
+    best = total.argmin(axis=1)
+    rows, columns = ways[best, 0], ways[best, 1]
+    if len(ways) > 1:
+        first, second = np.partition(total, 1, axis=1)[:, :2].T
+        for cell in np.flatnonzero(second - first < _TIE):
+            rows[cell], columns[cell] = linear_sum_assignment(cost[cell])
+    return rows, columns
+
+
+def _codes(keys: np.ndarray) -> np.ndarray:
+    """(rows, keys) whole numbers -> (rows,) codes in the order of the keys, equal where all keys are."""
+    if len(keys) == 0:
+        return np.empty(0, dtype=np.int64)
+    low = keys.min(axis=0)
+    span = keys.max(axis=0) - low + 1
+    if np.prod(span.astype(np.float64)) < 2.0**62:
+        return np.ravel_multi_index(tuple((keys - low).T), tuple(span))
+    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _ways(height: int, width: int) -> np.ndarray:
+    """(ways, 2, min(height, width)): every one-to-one choice of rows and columns, the rows ascending."""
+    if height <= width:
+        return np.array([(range(height), way) for way in permutations(range(width), height)])
+    return np.array([_by_row(way) for way in permutations(range(height), width)])
+
+
+def _by_row(rows: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(rows of the columns 0, 1, ...) -> rows ascending, and their columns."""
+    columns = tuple(int(column) for column in np.argsort(rows))
+    return tuple(rows[column] for column in columns), columns
