@@ -6,13 +6,13 @@ from typing import Literal
 
 from seld.assignment import AssignmentConfig
 from seld.clips import SegmentConfig
-from seld.command import CONFIGS, parse, run, to_yaml
+from seld.command import parse, run, to_yaml
 from seld.features import FeatureConfig
 from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
 from seld.scenes import SceneConfig
 
-__all__ = ["CONFIGS", "DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
+__all__ = ["DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 import yaml
 
-from seld import config
+from seld import command, config
 
 
 @dataclass
@@ -40,7 +40,7 @@ def test_options_override_files_override_defaults(tmp_path):
 
 
 def test_a_bare_name_is_looked_up_in_configs(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(command, "CONFIGS", tmp_path)
     (tmp_path / "mine.yaml").write_text("kind: b\n")
     assert parse("in", "--output", "x", "--config=mine.yaml").kind == "b"
     assert parse("in", "--output", "x", "--config", "mine").kind == "b"
