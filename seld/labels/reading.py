@@ -133,13 +133,10 @@ def _pieces(path: Path, clip: int, format: Format) -> Iterator[Piece]:
 
 def _first_line(data: bytes) -> tuple[int, bytes | None, bytes]:
     """How many blank lines come first, the line after them (None when there is none), and what follows it."""
-    skipped = begin = 0
-    while begin < len(data):
-        end = data.index(b"\n", begin) + 1
-        if data[begin:end].strip():
-            return skipped, data[begin:end], data[end:]
-        begin, skipped = end, skipped + 1
-    return skipped, None, b""
+    filled = data.lstrip()
+    skipped = data[: len(data) - len(filled)].count(b"\n")
+    end = filled.find(b"\n") + 1
+    return (skipped, filled[:end], filled[end:]) if filled else (skipped, None, b"")
 
 
 def _check_text(path: Path, line: int, first: bytes, format: Format) -> None:
@@ -171,20 +168,19 @@ def _layout(path: Path, line: int, first: bytes, format: Format) -> Layout:
 
 def _blocks(path: Path, format: Format) -> Iterator[bytes]:
     """The bytes of a file in blocks of whole lines, each line ended by a line feed, without byte-order mark."""
-    rest, start = b"", True
-    for block in _bytes(path):
-        if start and block.startswith(_BOM):
-            block = block[len(_BOM) :]
-        start = False
+    rest, line = b"", 1
+    for number, block in enumerate(_bytes(path)):
+        if number == 0:
+            block = block.removeprefix(_BOM)
         block = rest + block if rest else block
         # The line feed of a Windows line end may be in the next block.
-        split = block.endswith(b"\r") and len(block) > 1
-        block, tail = (block[:-1], b"\r") if split else (block, b"")
-        block = _line_feeds(block)
+        tail = b"\r" if block.endswith(b"\r") else b""
+        block = _line_feeds(block.removesuffix(tail))
         end = block.rfind(b"\n") + 1
         block, rest = block[:end], block[end:] + tail
+        line += block.count(b"\n")
         if len(rest) > _LONGEST_LINE:
-            raise ValueError(not_text(path, 1, format.layouts[0]) + ", got a line without end")
+            raise ValueError(not_text(path, line, format.layouts[0]) + f", got a line of over {_LONGEST_LINE} bytes")
         if block:
             yield block
     if rest:
