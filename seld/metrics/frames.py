@@ -80,6 +80,26 @@ def squares(frames: Frames) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield block.cells, frames.pairs.edges[block.cells, None, None] + np.arange(np.prod(shape)).reshape(shape)
 
 
+class Meetings(NamedTuple):
+    """The sources and tracks that share a frame, each couple once."""
+
+    source: np.ndarray
+    """(couples,) number of the source's identity, ascending and so in the order of clips"""
+    track: np.ndarray
+    """(couples,)"""
+    of_pair: np.ndarray
+    """(allowed pairs,) number of the couple"""
+
+
+def meetings(frames: Frames, allowed: np.ndarray) -> Meetings:
+    """The couples of the pairs (pairs,) that are allowed."""
+    tracks = max(len(frames.predictions.clip_of_identity), 1)
+    source = frames.references.identity[frames.pairs.reference[allowed]]
+    track = frames.predictions.identity[frames.pairs.prediction[allowed]]
+    couple, of_pair = np.unique(source * tracks + track, return_inverse=True)
+    return Meetings(*np.divmod(couple, tracks), of_pair)
+
+
 def per_clip(clip: np.ndarray, clips: int, weight: np.ndarray | None = None) -> np.ndarray:
     """(clips,) float64 sums of the weights (ones by default) of each clip."""
     return np.bincount(clip, weight, minlength=clips).astype(np.float64)

@@ -45,7 +45,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from seld.metrics import clear
+from seld.metrics import clear, hota, identity, ospa
 from seld.metrics.frames import check_angle, lay_out
 from seld.metrics.protocol import Figures, Sums
 
@@ -54,28 +54,46 @@ EVENTS = ("match", "switch", "miss", "false_positive")
 
 @dataclass(frozen=True)
 class Mot:
-    """CLEAR-MOT."""
+    """CLEAR-MOT, IDF1, HOTA, OSPA and GOSPA in one go."""
 
     threshold_deg: float = 20.0
     """the gate, the largest angle between a source and its track"""
     class_aware: bool = False
     """whether a source may only be paired with a track of its class"""
+    zero_distance_deg: float = 40.0
+    """angle at which the similarity of HOTA is 0; twice the gate, so that the gate is at 0.5"""
+    cutoff_deg: float = 30.0
+    """of OSPA, OSPA2 and GOSPA: no error of a pair, and no missing one, weighs more (30: as LOCATA)"""
+    order: float = 1.0
+    """of OSPA, OSPA2 and GOSPA: above 1, far pairs weigh more than many"""
+    window: int = 10
+    """of OSPA2, in frames: how long identities are remembered"""
 
     reference_format: ClassVar[str] = "seld"
     prediction_format: ClassVar[str] = "seld"
     bias_corrected: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_angle("threshold_deg", self.threshold_deg)
+        for name in ("threshold_deg", "zero_distance_deg", "cutoff_deg"):
+            check_angle(name, getattr(self, name))
+        if not 1 <= self.order < np.inf:
+            raise ValueError(f"order must be at least 1, got {self.order}")
+        if self.window < 1 or self.window != int(self.window):
+            raise ValueError(f"window must be a whole number of frames, at least 1, got {self.window}")
 
     def count(self, reference: pd.DataFrame, prediction: pd.DataFrame, clips: int) -> Sums:
         """The countable sums of each clip, all of them (clips,) or (clips, thresholds of HOTA)."""
         frames = lay_out(reference, prediction, clips, self.class_aware)
-        return clear.count(frames, self.threshold_deg)
+        return {
+            **clear.count(frames, self.threshold_deg),
+            **identity.count(frames, self.threshold_deg),
+            **hota.count(frames, self.zero_distance_deg),
+            **ospa.count(frames, self.cutoff_deg, self.order, self.window),
+        }
 
     def score(self, sums: Sums) -> Figures:
         """Every figure of the module's list."""
-        return clear.score(sums)
+        return {**clear.score(sums), **identity.score(sums), **hota.score(sums), **ospa.score(sums)}
 
     def tables(self, sums: Sums) -> dict[str, dict[int, dict[str, float]]]:
         return {}
