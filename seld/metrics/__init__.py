@@ -1,18 +1,19 @@
 """Scores of estimated rows against reference rows. Metrics see labels only, never a model.
 
-A protocol is a module with two functions: `count` turns one clip into a table of countable sums, `score`
-turns sums into figures, row by row. Sums add up over clips, so that clips can be left out for the intervals.
+What a protocol is: `seld.metrics.protocol`.
 """
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from seld.metrics import doa, mot
-from seld.metrics.confidence import jackknife
 from seld.metrics.inputs import Rows, clips
+from seld.metrics.protocol import Protocol, Sums
 
-PROTOCOLS = {"doa": doa, "mot": mot}
+PROTOCOLS = {"doa": doa.Doa, "mot": mot.Mot}
 
 
 def evaluate(reference: Rows, prediction: Rows, protocol: str = "doa", threshold_deg: float = 20.0) -> dict[str, Any]:
@@ -40,40 +41,29 @@ def evaluate(reference: Rows, prediction: Rows, protocol: str = "doa", threshold
         if name not in PROTOCOLS:
             known = ", ".join(PROTOCOLS)
             raise ValueError(f"protocol must be one of {known}, or several joined by +, got {protocol!r}")
-    if not 0 < threshold_deg <= 180:
-        raise ValueError(f"threshold_deg must be above 0 and at most 180, got {threshold_deg}")
-    counts: dict[str, dict[str, pd.DataFrame]] = {name: {} for name in names}
-    for clip in clips(reference, prediction):
-        for name in names:
-            counts[name][clip.name] = PROTOCOLS[name].count(clip.reference, clip.prediction, threshold_deg)
-    result: dict[str, Any] = {"jackknife": {}, "counters": {}}
-    for name in names:
-        scored = _score(name, counts[name], threshold_deg)
-        result["jackknife"] |= scored.pop("jackknife")
-        result["counters"] |= scored.pop("counters")
-        result |= scored
+    protocols = [PROTOCOLS[name](threshold_deg=threshold_deg) for name in names]
+    found = list(clips(reference, prediction))
+    sides = [
+        pd.concat([side.assign(clip=number) for number, side in enumerate(tables)], ignore_index=True)
+        for tables in ([clip.reference for clip in found], [clip.prediction for clip in found])
+    ]
+    result: dict[str, Any] = {"jackknife": {}, "counters": {}, "clips": len(found)}
+    for part in protocols:
+        sums = part.count(*sides, len(found))
+        total = {name: value.sum(axis=0) for name, value in sums.items()}
+        result |= {name: float(value) for name, value in part.score(total).items()} | part.tables(total)
+        result["counters"] |= {name: float(value) for name, value in total.items() if value.ndim == 0}
+        result["jackknife"] |= _jackknife(sums, total, part)
     return result
 
 
-def _score(protocol: str, counts: dict[str, pd.DataFrame], threshold_deg: float) -> dict[str, Any]:
-    """The part of the result that one protocol contributes."""
-
-    def score(rows: pd.DataFrame) -> pd.DataFrame:
-        return PROTOCOLS[protocol].score(rows, threshold_deg)
-
-    rows = pd.concat(counts, names=["clip"])
-    # A clip that is silent on both sides has no row to group by, yet it is one of the clips.
-    per_clip = rows.groupby(level="clip").sum().reindex(list(counts), fill_value=0.0)
-    total = per_clip.sum()
-    result: dict[str, Any] = _plain(score(total.to_frame().T).iloc[0])
-    result["jackknife"] = jackknife(per_clip, score)
-    result["counters"] = _plain(total)
-    if "sources" in rows.index.names:
-        by_sources = score(rows.groupby(level="sources").sum())
-        result["by_sources"] = {int(sources): _plain(row) for sources, row in by_sources.iterrows()}
-    result["clips"] = len(counts)
-    return result
-
-
-def _plain(row: pd.Series) -> dict[str, float]:
-    return {name: float(value) for name, value in row.items()}
+def _jackknife(sums: Sums, total: Sums, protocol: Protocol) -> dict[str, tuple[float, float]]:
+    each = pd.DataFrame({name: np.atleast_1d(value) for name, value in protocol.score(sums).items()})
+    if len(each) < 2:
+        return dict.fromkeys(each, (np.nan, np.nan))
+    score = pd.Series({name: float(value) for name, value in protocol.score(total).items()})
+    rest = pd.DataFrame(protocol.score({name: total[name] - value for name, value in sums.items()}))
+    rest = rest.replace([np.inf, -np.inf], np.nan)
+    variance = (len(rest) - 1) * rest.var(ddof=0, skipna=False)
+    reach = student.ppf(0.975, len(rest) - 1) * np.sqrt(variance)
+    return {name: (float((score - reach)[name]), float((score + reach)[name])) for name in each}
