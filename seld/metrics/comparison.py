@@ -30,19 +30,14 @@ def compare(
     seed: int = 0,
     threshold_deg: float | None = None,
     class_intervals: bool = False,
-    reference_format: str | None = None,
-    prediction_format: str | None = None,
-    on_missing: str = "error",
-    on_repeat: str | None = None,
-    workers: int = 1,
     per_file: bool = False,
-    progress: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """Scores of several predictions of the same references, and every difference with its p-value.
 
     Args:
-        reference: as in `seld.metrics.evaluate`, and so are the arguments that are not named here.
+        reference, protocol, threshold_deg, class_intervals, per_file, options: as in `seld.metrics.evaluate`, which
+            takes the further options too (`on_missing`, `workers`, ...).
         predictions: name of the system -> its predictions; two or more.
         baseline: the system that the others are compared with; each pair is compared without it.
         resamples, seed: of the bootstrap. With 2000, a p-value is not below 0.001.
@@ -64,8 +59,8 @@ def compare(
         raise ValueError(f"baseline must be one of {', '.join(predictions)}, got {baseline!r}")
     if resamples < 1:
         raise ValueError(f"resamples must be >= 1, got {resamples}")
+    reading = Reading(**{name: options.pop(name) for name in Reading._fields if name in options})
     chosen = protocols(protocol, threshold_deg, options)
-    reading = Reading(reference_format, prediction_format, on_missing, on_repeat, workers, progress)
     counted = {name: count(chosen, reference, rows, reading) for name, rows in predictions.items()}
     clips, sums = _common(counted)
     result: dict[str, Any] = {

@@ -18,6 +18,7 @@ def evaluate(
     prediction_format: str | None = None,
     on_missing: str = "error",
     on_repeat: str | None = None,
+    on_class: str = "error",
     workers: int = 1,
     per_file: bool = False,
     class_intervals: bool = False,
@@ -38,6 +39,7 @@ def evaluate(
             "skip", leave it out, as the official DCASE code does.
         on_repeat: two rows for one class and track in one frame of a prediction: "error", or "keep", as the outputs of
             the DCASE baselines need, whose track column is always 0.
+        on_class: a class beyond the protocol's list: "error", or "ignore", as the official DCASE code does.
         workers: processes. The result is the same whatever their number. With more than one, a script needs the usual
             `if __name__ == "__main__":` around what it runs.
         per_file: add `files`, clip -> its scores.
@@ -63,7 +65,7 @@ def evaluate(
     twins = strict_twins(protocol, threshold_deg, options) if strict_twin else {}
     twins = {name: twin for name, twin in twins.items() if name + STRICT not in chosen}
     every = chosen | {name + STRICT: twin for name, twin in twins.items()}
-    reading = Reading(reference_format, prediction_format, on_missing, on_repeat, workers, progress)
+    reading = Reading(reference_format, prediction_format, on_missing, on_repeat, on_class, workers, progress)
     counted = count(every, reference, prediction, reading)
     sums = {name: counted.sums[name] for name in chosen}
     result = summarize(chosen, sums, counted.clips if per_file else None, class_intervals)

@@ -5,7 +5,7 @@ epoch are those of all its clips together, as `seld.metrics.evaluate` gives them
 two states, or the states of all processes, is putting their clips side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,7 @@ class Scores(Metric):
             raise ValueError(f"reference and prediction must have the same clips, got {clips} and {others}")
         counted = [one.count(references, predictions, len(clips)) for one in self.protocols.values()]
         flat = [value.reshape(len(clips), -1) for sums in counted for value in sums.values()]
-        # Counts and angles need float64, which Apple's devices lack.
-        device = "cpu" if self.device.type == "mps" else self.device
-        self.sums.append(torch.from_numpy(np.concatenate(flat, axis=1, dtype=np.float64)).to(device))
+        self.sums.append(torch.from_numpy(np.concatenate(flat, axis=1, dtype=np.float64)).to(_home(self.device)))
 
     def compute(self) -> dict[str, Tensor]:
         """The scores by name, each a float64 scalar on the CPU; of all processes' clips, when there are several."""
@@ -129,8 +127,12 @@ class Scores(Metric):
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """As torchmetrics' own; a process that has seen no clip takes part with none."""
         if isinstance(self.sums, list) and not self.sums:
-            self.sums = [torch.zeros((0, self._columns), dtype=torch.float64, device=self.device)]
+            self.sums = [torch.zeros((0, self._columns), dtype=torch.float64, device=_home(self.device))]
         super().sync(*args, **kwargs)
+
+    def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> Metric:
+        """Moves with its module, but stays in float64 when that becomes bfloat16."""
+        return super()._apply(lambda tensor: tensor.to(_home(fn(torch.empty(0, device=tensor.device)).device)), *args, **kwargs)
 
     def _split(self) -> dict[str, Sums]:
         """The state as each protocol's sums, (clips, ...)."""
@@ -145,6 +147,11 @@ class Scores(Metric):
                 split[name][key] = rows[:, start:stop].reshape(len(rows), *shape)
                 start = stop
         return split
+
+
+def _home(device: torch.device) -> torch.device:
+    """Where sums are kept: on the device, but that Apple's have no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _table(side: pd.DataFrame | Mapping | Grid) -> tuple[list, pd.DataFrame]:
