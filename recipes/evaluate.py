@@ -7,23 +7,26 @@ Both sides are folders with one CSV file for each clip (same names), or two file
 one table, and for each pair of them a paired bootstrap over clips. Dashes in options may be written for underscores.
 """
 
-import dataclasses
+import itertools
 import json
 import sys
 import typing
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from seld.config import run
 from seld.files import atomic_path, write_json
-from seld.metrics import SUMMARIES, compare, evaluate, report
+from seld.labels import FRAME_SECONDS
+from seld.metrics import SUMMARIES, compare, evaluate
+from seld.metrics.counting import Reading, read
+from seld.metrics.registry import protocols, threshold
+from seld.metrics.report import comparison_text, flat, scores_text
 
-HELP = __doc__ + "\nprotocols, one or several joined by +:\n" + "\n".join(f"  {name:18}{SUMMARIES[name]}" for name in SUMMARIES)
+_LISTED = "\n".join(f"  {name:18}{text}" for name, text in SUMMARIES.items())
+HELP = f"{__doc__}\nprotocols:\n{_LISTED}"
 
 
 @dataclass(kw_only=True)
@@ -86,19 +89,19 @@ def main(config: Config) -> None:
     common = options(config)
     if len(names) == 1:
         result = evaluate(config.reference, config.prediction[0], config.protocol, **common)
-        text = report.scores_text
+        text = scores_text
     else:
         predictions = dict(zip(names, config.prediction, strict=True))
         settings = {"baseline": config.baseline, "resamples": config.resamples, "seed": config.seed}
         result = compare(config.reference, predictions, config.protocol, **settings, **common)
-        text = report.comparison_text
+        text = comparison_text
     tables = ["by_sources"] if len(names) == 1 else []
     print(text(result, tables + ["classwise"] * config.per_class + ["files"] * config.per_file))
     if config.json is not None:
         write_json(config.json, result)
     if config.csv is not None:
         with atomic_path(config.csv) as temporary:
-            report.flat(result).to_csv(temporary, index=False, lineterminator="\n")
+            flat(result).to_csv(temporary, index=False, lineterminator="\n")
     if config.plot is not None:
         for name, prediction in zip(names, config.prediction, strict=True):
             plot(config, prediction, config.plot if len(names) == 1 else config.plot / name)
@@ -132,12 +135,13 @@ def plot(config: Config, prediction: Path, folder: Path) -> None:
     # Drawing takes a second to load, and most runs draw nothing.
     from seld.plots import plot_scores
 
-    given = {name: value for name, value in options(config).items() if name in Reading._fields}
-    protocol = next(iter(protocols(config.protocol, config.threshold_deg, {}).values()))
-    names, *sides = read({config.protocol: protocol}, config.reference, prediction, Reading(**given))
-    seconds = 0.02 if config.protocol.startswith("dcase2019") else FRAME_SECONDS
-    threshold_deg = threshold(protocol) if config.threshold_deg is None else config.threshold_deg
-    plot_scores(*sides, folder, threshold_deg, names=names, frame_s=seconds)
+    given = options(config)
+    reading = Reading(**{name: given[name] for name in Reading._fields})
+    chosen = protocols(config.protocol, config.threshold_deg)
+    threshold_deg = next((angle for angle in map(threshold, chosen.values()) if angle is not None), 20.0)
+    names, *sides = read(chosen, config.reference, prediction, reading)
+    frame_s = 0.02 if config.protocol.startswith("dcase2019") else FRAME_SECONDS
+    plot_scores(*sides, folder, threshold_deg, names=names, frame_s=frame_s)
 
 
 def arguments(argv: Sequence[str]) -> list[str]:
@@ -148,20 +152,18 @@ def arguments(argv: Sequence[str]) -> list[str]:
     found: list[str] = []
     left = list(argv)
     while left:
-        argument = left.pop(0)
-        if not argument.startswith("--"):
-            found.append(argument)
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("--"):
+            found.append(name + equals + value)
             continue
-        name, equals, value = argument[2:].partition("=")
-        name = name.replace("-", "_")
-        values = [value] if equals else list(itertools.takewhile(lambda text: not text.startswith("--"), left))
-        if name in lists:
+        name = name[2:].replace("-", "_")
+        if name in lists and not value.startswith("["):
+            values = [value] if equals else list(itertools.takewhile(lambda text: not text.startswith("--"), left))
             left = left if equals else left[len(values) :]
-            found.append(f"--{name}={json.dumps(values)}")
-        elif name in switches and values[:1] not in (["true"], ["false"]):
-            found += [f"--{name}=true"]
-        else:
-            found.append(f"--{name}{equals}{value}")
+            equals, value = "=", json.dumps(values)
+        elif name in switches and not equals and left[:1] not in (["true"], ["false"]):
+            equals, value = "=", "true"
+        found.append(f"--{name}{equals}{value}")
     return found
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import NamedTuple
 
+import pandas as pd
 from tqdm import tqdm
 
 from seld.metrics.inputs import Pair, Paired, Rows, chunks, pair
@@ -59,23 +60,13 @@ def count(protocols: Mapping[str, Protocol], reference: Rows, prediction: Rows, 
     """
     if reading.workers < 1:
         raise ValueError(f"workers must be >= 1, got {reading.workers}")
-    if reading.on_class not in ("error", "ignore"):
-        raise ValueError(f"on_class must be one of error, ignore, got {reading.on_class!r}")
-    listed = [protocol.classes for protocol in protocols.values() if hasattr(protocol, "classes")]
-    read = partial(
-        chunks,
-        reference_format=_format(protocols, "reference_format", reading.reference_format),
-        prediction_format=_format(protocols, "prediction_format", reading.prediction_format),
-        classes=min(listed) if listed and reading.on_class == "error" else None,
-        on_repeat=reading.on_repeat or "error",
-        size=GROUP,
-    )
+    read_group = _reader(protocols, reading)
     paired = pair(reference, prediction, reading.on_missing)
     groups = [paired.pairs[start : start + GROUP] for start in range(0, len(paired.pairs), GROUP)]
     counted: list[_Group] = []
     said: set[str] = set()
     with tqdm(total=len(paired.pairs), unit="clip", leave=False, disable=not reading.progress) as bar:
-        for group, done in zip(groups, _each(partial(_count, protocols, read), groups, reading.workers), strict=True):
+        for group, done in zip(groups, _each(partial(_count, protocols, read_group), groups, reading.workers), strict=True):
             for text in done.warnings:
                 if text not in said:
                     said.add(text)
@@ -84,6 +75,35 @@ def count(protocols: Mapping[str, Protocol], reference: Rows, prediction: Rows, 
             bar.update(len(group))
     sums = {name: concatenate([group.sums[name] for group in counted]) for name in protocols}
     return Counted([clip.name for clip in paired.pairs], sums, _notes(paired, reading.on_missing))
+
+
+def read(
+    protocols: Mapping[str, Protocol], reference: Rows, prediction: Rows, reading: Reading
+) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:
+    """The names of all clips, and all rows of both sides with a column `clip`: for pictures."""
+    pairs = pair(reference, prediction, reading.on_missing).pairs
+    parts: list[tuple[pd.DataFrame, ...]] = []
+    names: list[str] = []
+    for chunk in _reader(protocols, reading)(pairs):
+        parts.append(tuple(side.assign(clip=side["clip"] + len(names)) for side in chunk[1:]))
+        names += chunk.names
+    references, predictions = (pd.concat(side, ignore_index=True) for side in zip(*parts, strict=True))
+    return names, references, predictions
+
+
+def _reader(protocols: Mapping[str, Protocol], reading: Reading) -> partial:
+    """`chunks`, but for the pairs, as the options and the protocols want it."""
+    if reading.on_class not in ("error", "ignore"):
+        raise ValueError(f"on_class must be one of error, ignore, got {reading.on_class!r}")
+    listed = [protocol.classes for protocol in protocols.values() if hasattr(protocol, "classes")]
+    return partial(
+        chunks,
+        reference_format=_format(protocols, "reference_format", reading.reference_format),
+        prediction_format=_format(protocols, "prediction_format", reading.prediction_format),
+        classes=min(listed) if listed and reading.on_class == "error" else None,
+        on_repeat=reading.on_repeat or "error",
+        size=GROUP,
+    )
 
 
 def _count(

@@ -29,8 +29,12 @@ SUMMARIES = {
 }
 """name -> what the protocol is, in a line"""
 
-# The option that is a protocol's largest angle of a pair, for those that call it otherwise.
+# What protocols call the largest angle of a pair.
 _THRESHOLDS = ("threshold_deg", "doa_threshold_deg", "gate_deg")
+# Options that are not fields, but set one.
+_ALIASES = {"cartesian": ("dcase2020", "dcase2021", "dcase2022", "dcase2023")}
+# Fields that make a protocol what it is.
+_FIXED = ("year",)
 
 
 def _build(module: str, name: str, *arguments: str, **options: Any) -> Protocol:
@@ -68,9 +72,9 @@ def strict_twins(names: str, threshold_deg: float | None, options: Mapping[str, 
     """For each official protocol among the names, the one without its quirks, with the same options."""
     twins = {}
     for name, chosen in _options(names, threshold_deg, options).items():
-        if build := PROTOCOLS.get(name + STRICT):
-            known = option_names(build())
-            twins[name] = build(**{key: value for key, value in chosen.items() if key in known})
+        if name + STRICT in PROTOCOLS:
+            known = _option_names(name + STRICT)
+            twins[name] = PROTOCOLS[name + STRICT](**{key: chosen[key] for key in chosen if key in known})
     return twins
 
 
@@ -80,7 +84,7 @@ def _options(names: str, threshold_deg: float | None, options: Mapping[str, Any]
         if name not in PROTOCOLS:
             known = ", ".join(PROTOCOLS)
             raise ValueError(f"protocol must be one of {known}, or several joined by +, got {names!r}")
-    fields = {name: option_names(PROTOCOLS[name]()) for name in names.split("+")}
+    fields = {name: _option_names(name) for name in names.split("+")}
     for option, value in options.items():
         if not any(option in known for known in fields.values()):
             known = "; ".join(f"{name} has {', '.join(known) or 'none'}" for name, known in fields.items())
@@ -98,5 +102,12 @@ def _options(names: str, threshold_deg: float | None, options: Mapping[str, Any]
     return shares
 
 
-def option_names(protocol: Protocol) -> list[str]:
-    return [field.name for field in dataclasses.fields(protocol)]
+def threshold(protocol: Protocol) -> float | None:
+    """Its largest angle of a pair in degrees, if it has one."""
+    return next((getattr(protocol, name) for name in _THRESHOLDS if hasattr(protocol, name)), None)
+
+
+def _option_names(name: str) -> list[str]:
+    fields = [field.name for field in dataclasses.fields(PROTOCOLS[name]())]
+    aliases = [alias for alias, of in _ALIASES.items() if name in of]
+    return [field for field in fields if field not in _FIXED] + aliases
