@@ -66,8 +66,7 @@ def _columns(rows: pd.DataFrame, layout: Layout, decimals: int) -> pd.DataFrame:
 
 def _short(values: np.ndarray) -> np.ndarray:
     """Whole numbers without a point."""
-    whole = values == np.round(values)
-    if whole.all():
+    if (values == np.round(values)).all() and (np.abs(values) < 2**53).all():
         return values.astype(np.int64)
     return np.array([repr(value).removesuffix(".0") for value in values.tolist()], dtype=object)
 

@@ -4,13 +4,17 @@ A cell holds the references and the predictions that may be paired with each oth
 one class in one frame.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+
+Table = pd.DataFrame | Mapping[str, np.ndarray]
+"""anything that gives a column by its name"""
 
 _ENUMERATED = 3
 # Ways whose costs differ by less are taken for a tie, in which SciPy's choice counts.
@@ -41,24 +45,35 @@ class Block(NamedTuple):
     """(cells, P) row numbers in the table of predictions"""
 
 
-def group(reference: pd.DataFrame, prediction: pd.DataFrame, by: Sequence[str]) -> Cells:
+def group(reference: Table, prediction: Table, by: Sequence[str]) -> Cells:
     """The cells of rows that agree in the whole-numbered columns `by`."""
-    keys = [table[list(by)].to_numpy(np.int64) for table in (reference, prediction)]
-    codes = _codes(np.concatenate(keys))
-    order = [np.argsort(side, kind="stable") for side in np.split(codes, [len(reference)])]
-    sides = [codes[: len(reference)][order[0]], codes[len(reference) :][order[1]]]
-    cells, first = np.unique(codes, return_index=True)
-    edges = [np.append(np.searchsorted(side, cells), len(side)) for side in sides]
-    return Cells(np.concatenate(keys)[first], order[0], edges[0], order[1], edges[1])
+    columns = [
+        np.concatenate([np.asarray(table[name], dtype=np.int64) for table in (reference, prediction)]) for name in by
+    ]
+    references = len(reference[by[0]])
+    code, row = _sorted_codes(columns)
+    first = np.flatnonzero(np.append(True, code[1:] != code[:-1])) if len(code) else np.empty(0, dtype=np.int64)
+    is_reference = row < references
+    edges = np.append(first, len(row))
+    reference_edges = np.append(0, np.cumsum(is_reference))[edges]
+    return Cells(
+        np.stack([column[row[first]] for column in columns], axis=1),
+        row[is_reference],
+        reference_edges,
+        row[~is_reference] - references,
+        edges - reference_edges,
+    )
 
 
 def blocks(cells: Cells) -> Iterator[Block]:
     """The cells with rows on both sides, those of one shape together."""
     references, predictions = np.diff(cells.reference_edges), np.diff(cells.prediction_edges)
     both = np.flatnonzero((references > 0) & (predictions > 0))
-    shape = np.stack([references[both], predictions[both]], axis=1)
-    for rows, columns in np.unique(shape, axis=0):
-        index = both[(shape == (rows, columns)).all(axis=1)]
+    shape = references[both] * (len(cells.predictions) + 1) + predictions[both]
+    order = np.argsort(shape, kind="stable")
+    _, starts = np.unique(shape[order], return_index=True)
+    for index in np.split(both[order], starts[1:]) if len(both) else ():
+        rows, columns = references[index[0]], predictions[index[0]]
         yield Block(
             index,
             cells.references[cells.reference_edges[index, None] + np.arange(rows)],
@@ -90,15 +105,29 @@ def assign(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def _codes(keys: np.ndarray) -> np.ndarray:
-    """(rows, keys) whole numbers -> (rows,) codes in the order of the keys, equal where all keys are."""
-    if len(keys) == 0:
+def _sorted_codes(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) sorted codes in the order of the keys, equal where all keys are, and the rows that they belong to.
+
+    Code and row number share one 64-bit word wherever they fit: sorting words is several times faster than a stable
+    argsort, and leaves the rows of one code in their order just as well.
+    """
+    codes = _codes(columns)
+    bits = len(codes).bit_length()
+    if len(codes) and int(codes.max()).bit_length() + bits < 63:
+        words = np.sort((codes << bits) | np.arange(len(codes)))
+        return words >> bits, words & ((1 << bits) - 1)
+    order = np.argsort(codes, kind="stable")
+    return codes[order], order
+
+
+def _codes(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """(rows,) whole numbers from 0 in the order of the keys."""
+    if len(columns[0]) == 0:
         return np.empty(0, dtype=np.int64)
-    low = keys.min(axis=0)
-    span = keys.max(axis=0) - low + 1
-    if np.prod(span.astype(np.float64)) < 2.0**62:
-        return np.ravel_multi_index(tuple((keys - low).T), tuple(span))
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    span = [int(column.max()) - int(column.min()) + 1 for column in columns]
+    if math.prod(span) < 2**62:
+        return np.ravel_multi_index(tuple(column - column.min() for column in columns), tuple(span))
+    return np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _ways(height: int, width: int) -> np.ndarray:

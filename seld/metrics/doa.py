@@ -31,8 +31,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from seld.metrics.cells import assign
-from seld.metrics.frames import ROUNDING_DEG, check_angle, lay_out, per_clip, ratio, squares
+from seld.metrics.frames import ROUNDING_DEG, cheapest, check_angle, lay_out, per_clip, ratio
 from seld.metrics.protocol import Figures, Sums
 
 COUNTS = ("frames", "references", "estimates", "pairs", "angle_sum_deg", "hits")
@@ -63,10 +62,9 @@ class Doa:
         sources, estimates = np.diff(frames.cells.reference_edges), np.diff(frames.cells.prediction_edges)
         values = np.zeros((len(COUNTS), len(sources)))
         values[:4] = np.ones(len(sources)), sources, estimates, np.minimum(sources, estimates)
-        for cells, pairs in squares(frames):
+        for cells, pairs in frames.squares:
             angle = frames.pairs.angle_deg[pairs]
-            rows, columns = assign(angle)
-            angle = angle[np.arange(len(angle))[:, None], rows, columns]
+            angle = angle[cheapest(angle)]
             values[4, cells] = angle.sum(axis=1)
             values[5, cells] = np.count_nonzero(angle <= self.threshold_deg + ROUNDING_DEG, axis=1)
         bins = MOST_SOURCES + 1

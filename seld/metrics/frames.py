@@ -1,13 +1,12 @@
 """Two tables of rows laid out frame by frame, with identities and angles: what class-free metrics start from."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from seld.geometry import unit_from_degrees
-from seld.metrics.cells import Cells, blocks, group
+from seld.metrics.cells import Cells, assign, blocks, group
 
 # Labels are whole degrees, so that angles of exactly the threshold do occur; rounding in the last digit
 # must not decide whether they are "at most" the threshold.
@@ -49,6 +48,11 @@ class Frames(NamedTuple):
     references: Side
     predictions: Side
     pairs: Pairs
+    squares: list[tuple[np.ndarray, np.ndarray]]
+    """The frames with rows on both sides, those of one shape together: their numbers, and pair numbers (cells, R, P).
+
+    `pairs.angle_deg[pair numbers]` are their matrices of angles, references by predictions.
+    """
 
     @property
     def clip(self) -> np.ndarray:
@@ -67,17 +71,12 @@ def lay_out(reference: pd.DataFrame, prediction: pd.DataFrame, clips: int, class
     if class_aware:
         classes = [table["class"].to_numpy() for table in (reference, prediction)]
         pairs.angle_deg[classes[0][pairs.reference] != classes[1][pairs.prediction]] = np.inf
-    return Frames(clips, cells, _side(reference), _side(prediction), pairs)
-
-
-def squares(frames: Frames) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The frames with rows on both sides, those of one shape together: their numbers, and (cells, R, P) pair numbers.
-
-    `frames.pairs.angle_deg[pair numbers]` are their matrices of angles, references by predictions.
-    """
-    for block in blocks(frames.cells):
+    squares = []
+    for block in blocks(cells):
         shape = (block.references.shape[1], block.predictions.shape[1])
-        yield block.cells, frames.pairs.edges[block.cells, None, None] + np.arange(np.prod(shape)).reshape(shape)
+        numbers = pairs.edges[block.cells, None, None] + np.arange(np.prod(shape)).reshape(shape)
+        squares.append((block.cells, numbers))
+    return Frames(clips, cells, _side(reference), _side(prediction), pairs, squares)
 
 
 class Meetings(NamedTuple):
@@ -98,6 +97,11 @@ def meetings(frames: Frames, allowed: np.ndarray) -> Meetings:
     track = frames.predictions.identity[frames.pairs.prediction[allowed]]
     couple, of_pair = np.unique(source * tracks + track, return_inverse=True)
     return Meetings(*np.divmod(couple, tracks), of_pair)
+
+
+def cheapest(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The index by which an array like cost (cells, R, P) gives its values (cells, min(R, P)) at the best pairs."""
+    return np.arange(len(cost))[:, None], *assign(cost)
 
 
 def per_clip(clip: np.ndarray, clips: int, weight: np.ndarray | None = None) -> np.ndarray:
@@ -143,12 +147,22 @@ def _side(rows: pd.DataFrame) -> Side:
 
     STARSS numbers actors, not events, so that one number may sound twice at once.
     """
-    keys = rows[["clip", "frame", "class", "source"]].astype(np.int64)
+    clip, kind, source, frame = (rows[name].to_numpy(np.int64) for name in ("clip", "class", "source", "frame"))
+    order, first = _runs(clip, kind, source, frame)
+    begin = np.flatnonzero(first)
     repeat = np.empty(len(rows), np.int64)
-    same = group(keys, keys.iloc[:0], list(keys))
-    repeat[same.references] = np.arange(len(rows)) - np.repeat(same.reference_edges[:-1], np.diff(same.reference_edges))
-    keys["repeat"] = repeat
-    who = group(keys, keys.iloc[:0], ["clip", "class", "source", "repeat"])
+    repeat[order] = np.arange(len(rows)) - np.repeat(begin, np.diff(np.append(begin, len(rows))))
+    order, first = _runs(clip, kind, source, repeat)
     identity = np.empty(len(rows), np.int64)
-    identity[who.references] = np.repeat(np.arange(len(who.keys)), np.diff(who.reference_edges))
-    return Side(keys["clip"].to_numpy(), keys["frame"].to_numpy(), identity, who.keys[:, 0])
+    identity[order] = np.cumsum(first) - 1
+    return Side(clip, frame, identity, clip[order[first]])
+
+
+def _runs(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of the rows by (rows,) keys, the first one counting most; where in it a row begins that differs."""
+    order = np.lexsort(keys[::-1])
+    first = np.zeros(len(order), dtype=bool)
+    first[:1] = True
+    for key in keys:
+        first[1:] |= key[order[1:]] != key[order[:-1]]
+    return order, first

@@ -29,8 +29,7 @@ Multi-Object Tracking", International Journal of Computer Vision 2021. Same figu
 
 import numpy as np
 
-from seld.metrics.cells import assign
-from seld.metrics.frames import ROUNDING_DEG, Frames, meetings, per_clip, ratio, squares
+from seld.metrics.frames import ROUNDING_DEG, Frames, cheapest, meetings, per_clip, ratio
 from seld.metrics.protocol import Figures, Sums
 
 ALPHAS = np.arange(1, 20) / 20
@@ -65,7 +64,7 @@ def count(frames: Frames, zero_distance_deg: float) -> Sums:
 
 def score(sums: Sums) -> Figures:
     """Means over alpha; `sums` holds references and predictions, too."""
-    references, predictions, pairs = (sums[name][..., None] for name in ("references", "predictions", "hota_pairs"))
+    references, predictions = (sums[name][..., None] for name in ("references", "predictions"))
     pairs = sums["hota_pairs"]
     detection = ratio(pairs, references + predictions - pairs)
     association, recall, precision = (
@@ -107,8 +106,7 @@ def _alignment(
 def _best(frames: Frames, similarity: np.ndarray, alignment: np.ndarray) -> np.ndarray:
     """Numbers of the pairs that the frames' assignments choose; those without similarity are left out."""
     chosen = [np.empty(0, dtype=np.int64)]
-    for _, pairs in squares(frames):
-        rows, columns = assign(-alignment[pairs] * similarity[pairs])
-        chosen.append(pairs[np.arange(len(pairs))[:, None], rows, columns].ravel())
+    for _, pairs in frames.squares:
+        chosen.append(pairs[cheapest(-alignment[pairs] * similarity[pairs])].ravel())
     pair = np.concatenate(chosen)
     return pair[similarity[pair] > 0]

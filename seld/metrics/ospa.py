@@ -28,10 +28,9 @@ Svensson, "Generalized Optimal Sub-Pattern Assignment Metric", FUSION 2017.
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from seld.metrics.cells import assign, blocks, group
-from seld.metrics.frames import Frames, Side, per_clip, ratio, squares
+from seld.metrics.cells import Cells, blocks
+from seld.metrics.frames import Frames, Side, cheapest, per_clip, ratio
 from seld.metrics.protocol import Figures, Sums
 
 FIGURES = ("OSPA", "OSPA2", "GOSPA", "GOSPA_localization", "GOSPA_missed", "GOSPA_false")
@@ -63,11 +62,10 @@ def _points(frames: Frames, cutoff: float, order: float) -> tuple[np.ndarray, ..
     """(cells,) each: OSPA, and the terms of GOSPA: localization, missed, false."""
     sources, tracks = (np.diff(edges) for edges in (frames.cells.reference_edges, frames.cells.prediction_edges))
     cost, near, localization = np.zeros((3, len(sources)))
-    for cells, pairs in squares(frames):
+    for cells, pairs in frames.squares:
         angle = np.minimum(frames.pairs.angle_deg[pairs], cutoff)
         # The powers are what is added up; paired by plain angles the sum might not be the smallest.
-        rows, columns = assign(angle**order)
-        angle = angle[np.arange(len(angle))[:, None], rows, columns]
+        angle = angle[cheapest(angle**order)]
         cost[cells] = (angle**order).sum(axis=1)
         near[cells] = (angle < cutoff).sum(axis=1)
         localization[cells] = np.where(angle < cutoff, angle**order, 0).sum(axis=1)
@@ -114,18 +112,16 @@ def _tracks(frames: Frames, cutoff: float, order: float, window: int) -> np.ndar
         np.minimum(pairs.angle_deg, cutoff),
         span,
     )
-    shown = [_shown(frames, side, window) for side in sides]
-    cells = group(*shown, ("clip", "frame"))  # the same as frames.cells, which are windows here
+    shown = [_shown(frames, side, window, span) for side in sides]
+    cells = _windows(frames, [cell for cell, _ in shown])
     cost = np.zeros(len(cells.keys))
-    identity = [table["identity"].to_numpy() for table in shown]
     for block in blocks(cells):
         frame = cells.keys[block.cells, 1][:, None, None]
-        source, track = identity[0][block.references][:, :, None], identity[1][block.predictions][:, None, :]
+        source, track = shown[0][1][block.references][:, :, None], shown[1][1][block.predictions][:, None, :]
         alone = sources.within(source, frame, window)[0] + tracks.within(track, frame, window)[0]
         together, angles = met.within(_both(frames, source, track), frame, window)
         distance = ((angles + cutoff * (alone - 2 * together)) / (alone - together)) ** order
-        rows, columns = assign(distance)
-        cost[block.cells] = distance[np.arange(len(distance))[:, None], rows, columns].sum(axis=1)
+        cost[block.cells] = distance[cheapest(distance)].sum(axis=1)
     return _ospa(cost, np.diff(cells.reference_edges), np.diff(cells.prediction_edges), cutoff, order)
 
 
@@ -134,18 +130,27 @@ def _both(frames: Frames, source: np.ndarray, track: np.ndarray) -> np.ndarray:
     return source * len(frames.predictions.clip_of_identity) + track
 
 
-def _shown(frames: Frames, side: Side, window: int) -> pd.DataFrame:
-    """clip, frame, identity: whoever has a row in the window that ends with the frame, once."""
+def _shown(frames: Frames, side: Side, window: int, span: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frame (its number in frames.cells) and identity of whoever has a row in the window that ends there, once each."""
     order = np.lexsort((side.frame, side.identity))
     clip, frame, identity = side.clip[order], side.frame[order], side.identity[order]
     # A row is seen in the windows from its own frame on, until the next row of its identity takes over.
     until = np.append(frame[1:], 0)
-    until[np.append(identity[1:] != identity[:-1], True)] = np.iinfo(np.int64).max
+    until[np.append(identity[1:] != identity[:-1], True)[: len(until)]] = np.iinfo(np.int64).max
     last = np.zeros(frames.clips, dtype=np.int64)
     np.maximum.at(last, frames.clip, frames.cells.keys[:, 1])
-    length = np.minimum(np.minimum(until - frame, window), last[clip] - frame + 1)
+    length = np.minimum(np.minimum(until[: len(frame)] - frame, window), last[clip] - frame + 1)
     row = np.repeat(np.arange(len(frame)), length)
-    table = pd.DataFrame({"clip": clip[row], "frame": frame[row], "identity": identity[row]})
-    table["frame"] += np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-    busy = frames.clip * (last.max(initial=0) + 1) + frames.cells.keys[:, 1]
-    return table[np.isin(table["clip"] * (last.max(initial=0) + 1) + table["frame"], busy)]
+    end = clip[row] * span + frame[row] + np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    busy = frames.clip * span + frames.cells.keys[:, 1]
+    cell = np.searchsorted(busy, end)
+    labelled = busy[cell] == end
+    return cell[labelled], identity[row[labelled]]
+
+
+def _windows(frames: Frames, shown: list[np.ndarray]) -> Cells:
+    """The cells of (rows,) frame numbers of sources and of tracks, which are never without any row."""
+    every = np.arange(len(frames.cells.keys) + 1)
+    orders = [np.argsort(cell, kind="stable") for cell in shown]
+    edges = [np.searchsorted(cell[order], every) for cell, order in zip(shown, orders, strict=True)]
+    return Cells(frames.cells.keys, orders[0], edges[0], orders[1], edges[1])
