@@ -76,9 +76,7 @@ def test_the_interval_of_a_mean_is_that_of_student():
     errors = [2, 4, 9]
     reference = {str(clip): rows(0) for clip in range(3)}
     scores = evaluate(reference, {str(clip): rows(error) for clip, error in enumerate(errors)})
-    reach = (
-        4.302652729911275 * np.std(errors, ddof=1) / np.sqrt(3)
-    )  # the 0.975 quantile of t, 2 degrees of freedom
+    reach = 4.302652729911275 * np.std(errors, ddof=1) / np.sqrt(3)  # the 0.975 quantile of t, 2 degrees of freedom
     assert scores["jackknife"]["LE"] == pytest.approx((5 - reach, 5 + reach))
 
 

@@ -5,7 +5,7 @@ one class in one frame.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
@@ -47,17 +47,16 @@ class Block(NamedTuple):
 
 def group(reference: Table, prediction: Table, by: Sequence[str]) -> Cells:
     """The cells of rows that agree in the whole-numbered columns `by`."""
-    columns = [
-        np.concatenate([np.asarray(table[name], dtype=np.int64) for table in (reference, prediction)]) for name in by
-    ]
-    references = len(reference[by[0]])
-    code, row = _sorted_codes(columns)
-    first = np.flatnonzero(np.append(True, code[1:] != code[:-1])) if len(code) else np.empty(0, dtype=np.int64)
+    sides = [[np.asarray(table[name], dtype=np.int64) for name in by] for table in (reference, prediction)]
+    codes, keys_of = _codes(sides)
+    code, row = _sorted(codes)
+    first = np.flatnonzero(np.append(True, code[1:] != code[:-1]))[: len(code)]
+    references = len(sides[0][0])
     is_reference = row < references
     edges = np.append(first, len(row))
     reference_edges = np.append(0, np.cumsum(is_reference))[edges]
     return Cells(
-        np.stack([column[row[first]] for column in columns], axis=1),
+        keys_of(code[first]),
         row[is_reference],
         reference_edges,
         row[~is_reference] - references,
@@ -105,29 +104,43 @@ def assign(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def _sorted_codes(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(rows,) sorted codes in the order of the keys, equal where all keys are, and the rows that they belong to.
+def _codes(sides: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Whole numbers from 0 in the order of the keys, one for each row of both sides, and how to get keys from codes.
+
+    Returns:
+        (rows,) codes, equal where all keys are; a function (cells,) codes -> (cells, keys).
+    """
+    columns = list(zip(*sides, strict=True))
+    if all(len(side) == 0 for side in columns[0]):
+        return np.empty(0, dtype=np.int64), lambda codes: np.empty((0, len(columns)), dtype=np.int64)
+    low = [min(int(side.min()) for side in column if len(side)) for column in columns]
+    high = [max(int(side.max()) for side in column if len(side)) for column in columns]
+    span = tuple(top - bottom + 1 for bottom, top in zip(low, high, strict=True))
+    if math.prod(span) >= 2**62:
+        keys, codes = np.unique(np.stack([np.concatenate(column) for column in columns]), axis=1, return_inverse=True)
+        return codes.reshape(-1), lambda codes: keys[:, codes].T
+    codes = []
+    for side in sides:
+        code = np.zeros(len(side[0]), dtype=np.int64)
+        for column, bottom, size in zip(side, low, span, strict=True):
+            code *= size
+            code += column - bottom
+        codes.append(code)
+    return np.concatenate(codes), lambda codes: np.stack(np.unravel_index(codes, span), axis=1) + low
+
+
+def _sorted(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) the codes in order, and the rows that they belong to, those of one code in their order.
 
     Code and row number share one 64-bit word wherever they fit: sorting words is several times faster than a stable
-    argsort, and leaves the rows of one code in their order just as well.
+    argsort.
     """
-    codes = _codes(columns)
     bits = len(codes).bit_length()
     if len(codes) and int(codes.max()).bit_length() + bits < 63:
         words = np.sort((codes << bits) | np.arange(len(codes)))
         return words >> bits, words & ((1 << bits) - 1)
     order = np.argsort(codes, kind="stable")
     return codes[order], order
-
-
-def _codes(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows,) whole numbers from 0 in the order of the keys."""
-    if len(columns[0]) == 0:
-        return np.empty(0, dtype=np.int64)
-    span = [int(column.max()) - int(column.min()) + 1 for column in columns]
-    if math.prod(span) < 2**62:
-        return np.ravel_multi_index(tuple(column - column.min() for column in columns), tuple(span))
-    return np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _ways(height: int, width: int) -> np.ndarray:

@@ -39,6 +39,7 @@ from seld.metrics.dcase_rows import (
     Columns,
     columns_of,
     errors,
+    in_order,
     last_frames,
     mean_of_defined,
     pair,
@@ -93,7 +94,7 @@ class Frames2019:
 
     def count(self, reference: pd.DataFrame, prediction: pd.DataFrame, clips: int) -> Sums:
         """The counters of each clip, (clips, classes) or (clips,): `seld.metrics.protocol`."""
-        sides = [columns_of(side, sort=self.row_order == "sorted") for side in (reference, prediction)]
+        sides = [in_order(columns_of(side), self.row_order) for side in (reference, prediction)]
         if self.length == "fixed":
             frames = np.full(clips, self.fixed_frames)
         else:

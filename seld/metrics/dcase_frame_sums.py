@@ -119,7 +119,7 @@ def _in_unit(metres: np.ndarray | float, unit: int) -> np.ndarray | float:
 def _errors(keys: np.ndarray, false_alarms: np.ndarray, misses: np.ndarray, clips: int) -> Sums:
     """S, D, I from all classes of a frame; `keys` are sorted by clip and frame."""
     new = np.ones(len(keys), dtype=bool)
-    new[1:] = (keys[1:, :2] != keys[:-1, :2]).any(axis=1)
+    new[1:] = (np.diff(keys[:, 0]) != 0) | (np.diff(keys[:, 1]) != 0)
     moment = np.cumsum(new) - 1
     moments = int(new.sum())
     return errors(np.bincount(moment, false_alarms, moments), np.bincount(moment, misses, moments), keys[new, 0], clips)

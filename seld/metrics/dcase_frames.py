@@ -38,7 +38,17 @@ import pandas as pd
 
 from seld.metrics import dcase_frame_sums
 from seld.metrics.dcase_options import check_above_zero, check_angle, check_average, check_choice, check_counts
-from seld.metrics.dcase_rows import EPS, columns_of, last_frames, mean_of_defined, pooled, ratio, table_of, within
+from seld.metrics.dcase_rows import (
+    EPS,
+    columns_of,
+    in_order,
+    last_frames,
+    mean_of_defined,
+    pooled,
+    ratio,
+    table_of,
+    within,
+)
 from seld.metrics.protocol import Figures, Sums
 
 
@@ -112,7 +122,10 @@ class Frames:
         Raises:
             ValueError: where a pair lacks a distance that is to be evaluated.
         """
-        sides = [columns_of(side, sort=self.row_order == "sorted") for side in (reference, prediction)]
+        sides = [
+            in_order(columns_of(side, "distance", "onscreen", "source"), self.row_order)
+            for side in (reference, prediction)
+        ]
         if self.length == "full":
             frames = np.maximum(*(last_frames(side, clips) for side in sides)) + 1
         else:

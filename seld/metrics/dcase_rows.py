@@ -31,14 +31,16 @@ class Pairs(NamedTuple):
     """(references,) NaN without a partner"""
 
 
-def columns_of(table: pd.DataFrame, sort: bool) -> dict[str, np.ndarray]:
-    """The columns as arrays; sorted, rows that agree in all that matters are the only ones whose order is kept."""
-    rows = {name: table[name].to_numpy() for name in table.columns}
-    if not sort:
-        return rows
-    # lexsort takes the last key first; tracks tell rows apart only where nothing else does.
-    names = ("source", "onscreen", "distance", "elevation", "azimuth", "class", "frame", "clip")
-    return take(rows, np.lexsort([rows[name] for name in names if name in rows]))
+def columns_of(table: pd.DataFrame, *optional: str) -> dict[str, np.ndarray]:
+    """The columns that every protocol needs, and those of `optional` that the table has."""
+    names = ("clip", "frame", "class", "azimuth", "elevation", *(name for name in optional if name in table.columns))
+    return {name: table[name].to_numpy() for name in names}
+
+
+def in_order(rows: Columns, row_order: str) -> Columns:
+    """The rows as they are ("file"), or sorted by all of their columns."""
+    # lexsort takes the last key first.
+    return take(rows, np.lexsort(list(rows.values())[::-1])) if row_order == "sorted" else rows
 
 
 def take(rows: Columns, index: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seld.metrics.cells import Cells
-from seld.metrics.dcase_rows import Pairs, errors, sum_by
+from seld.metrics.dcase_rows import Columns, Pairs, errors, sum_by
 from seld.metrics.protocol import Sums
 
 
@@ -152,15 +152,20 @@ def tracks_by_row(layout: Layout) -> Tracks:
     return Tracks(first[segment] + layout.row, np.repeat(np.arange(len(layout.key)), layout.references))
 
 
-def tracks_by_source(layout: Layout, source: np.ndarray) -> Tracks:
-    """A track is a source number; where one frame and class has it more than once, its first, second, ... row."""
-    order, new = _sorted_runs(source, layout.cell)
+def repeats(rows: Columns) -> np.ndarray:
+    """(rows,) how many rows before have the same clip, frame, class and source."""
+    order, new = _sorted_runs(*(rows[name] for name in ("source", "class", "frame", "clip")))
     position = np.arange(len(order))
     repeat = np.empty_like(position)
     repeat[order] = position - np.maximum.accumulate(np.where(new, position, 0))
+    return repeat
+
+
+def tracks_by_source(layout: Layout, source: np.ndarray, repeat: np.ndarray) -> Tracks:
+    """A track is a source number and its repeat, (references,) each, in the order of `Cells.references`."""
     segment = layout.of_cell[layout.cell]
     order, new = _sorted_runs(repeat, source, segment)
-    of_reference = np.empty_like(position)
+    of_reference = np.empty_like(order)
     of_reference[order] = np.cumsum(new) - 1
     return Tracks(of_reference, segment[order[new]])
 

@@ -38,6 +38,7 @@ from seld.metrics.dcase_options import check_angle, check_average, check_choice,
 from seld.metrics.dcase_rows import (
     EPS,
     columns_of,
+    in_order,
     last_frames,
     mean_of_defined,
     pair,
@@ -75,8 +76,8 @@ class Segments:
     LR is not a recall but an F-score (:67-69, confirmed by the author in issue 11)."""
     tracks: str = "row"
     """what a reference track is. "row" (official; :133-135): the position among the rows of its frame and class, so
-    that swapping two rows makes two tracks out of pieces. "source" (strict): the source number, and the position
-    only where one frame repeats it."""
+    that swapping two rows makes two tracks out of pieces. "source" (strict): the source number; only rows that repeat
+    class and source of one frame, as in STARSS, where sources are actors, are told apart by their order."""
     misses: str = "difference"
     """"difference" (official; :158-191): FN and FP are the differences of the largest numbers of rows in one frame,
     whatever was paired, and where no frame is common the number of *predictions* is added to FN, none to FP.
@@ -123,7 +124,11 @@ class Segments:
 
     def count(self, reference: pd.DataFrame, prediction: pd.DataFrame, clips: int) -> Sums:
         """The counters of each clip, (clips, classes), and S, D, I, (clips,): `seld.metrics.protocol`."""
-        sides = [columns_of(side, sort=self.row_order == "sorted") for side in (reference, prediction)]
+        optional = ["source"] * (self.tracks == "source") + ["length"] * (self.angle == "cartesian")
+        sides = [columns_of(side, *optional) for side in (reference, prediction)]
+        if self.tracks == "source":
+            sides[0]["repeat"] = dcase_segment_sums.repeats(sides[0])
+        sides = [in_order(side, self.row_order) for side in sides]
         frames = self._frames(sides, clips)
         references, predictions = (within(side, self.classes, frames) for side in sides)
         cells = group(references, predictions, ("clip", "class", "frame"))
@@ -135,7 +140,8 @@ class Segments:
             return dcase_segment_sums.of_classes(layout, pairs, threshold_deg, segments)
         tracks = dcase_segment_sums.tracks_by_row(layout)
         if self.tracks == "source":
-            tracks = dcase_segment_sums.tracks_by_source(layout, references["source"][cells.references])
+            numbers = (references[name][cells.references] for name in ("source", "repeat"))
+            tracks = dcase_segment_sums.tracks_by_source(layout, *numbers)
         rows = dcase_segment_sums.RULES[self.misses]
         return dcase_segment_sums.of_tracks(layout, pairs, tracks, threshold_deg, rows, self.spatial_error == "half")
 

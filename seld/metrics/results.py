@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from seld.metrics.confidence import jackknife, jackknife_tables, total
+from seld.metrics import confidence
+from seld.metrics.confidence import total
 from seld.metrics.protocol import Figures, Protocol, Sums
 
 # What official and strict figures may differ by before it is said: half a point, or half a degree.
@@ -59,10 +60,12 @@ def summarize(
         of_set, key = total(sums[name]), keys[name]
         result |= {key[figure]: float(value) for figure, value in figures(protocol, of_set).items()}
         with np.errstate(divide="ignore", invalid="ignore"):
-            intervals = jackknife(sums[name], partial(figures, protocol), protocol.bias_corrected)
+            intervals = confidence.jackknife(sums[name], partial(figures, protocol), protocol.bias_corrected)
             tables = protocol.tables(of_set)
             if class_intervals and "classwise" in tables:
-                tables["jackknife_classwise"] = jackknife_tables(sums[name], protocol.tables, protocol.bias_corrected)
+                tables["jackknife_classwise"] = confidence.jackknife_tables(
+                    sums[name], protocol.tables, protocol.bias_corrected
+                )
         parts["jackknife"] |= {key[figure]: interval for figure, interval in intervals.items()}
         parts["counters"] |= _counters(of_set)
         for table, rows in tables.items():
