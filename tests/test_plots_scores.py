@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
+from seld.metrics import evaluate
 from seld.plots import plot_confusion, plot_error_on_sphere, plot_errors, plot_events, plot_scores
 from seld.plots.canvas import COLOURS
 from seld.plots.confusion import confusion
@@ -62,6 +63,21 @@ class TestPairs:
             number += min(apart.shape)
         assert pairs.angle_deg.sum() == pytest.approx(total)
         assert len(pairs.reference) == number
+
+    def test_the_pairs_of_the_protocol_doa(self):
+        generator = np.random.default_rng(1)
+        sides = [
+            pd.DataFrame(
+                {
+                    "frame": generator.integers(0, 40, 90), "class": generator.integers(0, 3, 90), "source": range(90),
+                    "azimuth": generator.integers(-180, 180, 90), "elevation": generator.integers(-90, 91, 90),
+                }
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        scores, pairs = evaluate(*sides, "doa", threshold_deg=30), pair(*sides)
+        assert pairs.angle_deg.mean() == pytest.approx(scores["LE"], abs=1e-9)
+        assert 2 * len(within(pairs, 30).reference) / 180 == pytest.approx(scores["F30"])
 
     def test_two_references_of_one_direction_are_no_confusion(self):
         reference = table((0, 0, 0, 10), (0, 1, 0, 10))
