@@ -21,7 +21,7 @@ ON_REPEAT = ("error", "keep")
 
 Source = pd.DataFrame | Path | None
 
-_CHUNK_BYTES = 1 << 25
+_CHUNK_BYTES = 1 << 23
 _KEYS = ("clip", "frame", "class", "source")
 
 
@@ -48,7 +48,7 @@ def chunks(
     classes: int | None = None,
     on_repeat: str = "error",
 ) -> Iterator[Chunk]:
-    """The rows of the clips, at most `size` clips or about 30 MB of text at a time.
+    """The rows of the clips, at most `size` clips or about 8 MB of text at a time.
 
     Args:
         reference_format, prediction_format: names of `seld.labels.FORMATS`, for the sides that are files.
