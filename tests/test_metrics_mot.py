@@ -249,9 +249,7 @@ def test_shuffled_identities_raise_switches_only(data):
     followed = rows(*((f, s, 120 * s + e[s]) for f, (e, _) in enumerate(frames) for s in range(3)))
     shuffled = followed.assign(source=np.concatenate([order for _, order in frames]))
     before, after = figures(Mot(), reference, followed), figures(Mot(), reference, shuffled)
-    exchanges = sum(
-        a != b for (_, x), (_, y) in itertools.pairwise(frames) for a, b in zip(x, y, strict=True)
-    )
+    exchanges = sum(a != b for (_, x), (_, y) in itertools.pairwise(frames) for a, b in zip(x, y, strict=True))
     assert (before["switches"], after["switches"]) == (0, exchanges)
     same = ("misses", "false_positives", "fragmentations", "MOTP", "DetA", "LocA", "OSPA", "GOSPA", "recall")
     assert [after[name] for name in same] == pytest.approx([before[name] for name in same])

@@ -4,8 +4,9 @@ Conventions
 -----------
 A voice-active period is a run of consecutive frames of one reference (class and source). In each frame sources
 and tracks are paired, as many as possible within the gate on the azimuth alone, and among those with the smallest
-sum of azimuth errors. Elevations, classes and who was paired before do not matter. Figures "over periods" are
-means of one value for each period, whatever its length. Rates are per second.
+sum of azimuth errors; on a circle many sums are equal, and then the pairs that do not cross are chosen.
+Elevations, classes and who was paired before do not matter. Figures "over periods" are means of one value for
+each period, whatever its length. Rates are per second.
 
 Metrics
 -------
@@ -46,6 +47,9 @@ from seld.geometry import wrap_degrees
 from seld.labels import FRAME_SECONDS
 from seld.metrics.frames import ROUNDING_DEG, Frames, cheapest, check_angle, lay_out, per_clip, ratio
 from seld.metrics.protocol import Figures, Sums
+
+# Of a little of the squares: they are smallest without crossing, and without them rounding would choose.
+_UNCROSS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def _paired(frames: Frames, error: np.ndarray, gate: float) -> np.ndarray:
     for _, pairs in frames.squares:
         # One pair beyond the gate has to cost more than all others together.
         far = 2 * (gate + 1) * min(pairs.shape[1:])
-        chosen.append(pairs[cheapest(np.where(error[pairs] <= gate, error[pairs], far))].ravel())
+        cost = error[pairs] + _UNCROSS * error[pairs] ** 2
+        chosen.append(pairs[cheapest(np.where(error[pairs] <= gate, cost, far))].ravel())
     pair = np.concatenate(chosen)
     return pair[error[pair] <= gate]
 

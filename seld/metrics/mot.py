@@ -28,7 +28,8 @@ HOTA and parts   `hota`: detection, association and localization over many thres
 OSPA, OSPA2, GOSPA and parts   `ospa`: metric distances between the sets of sources and of tracks.
 
 Without references MOTA is NaN, or minus infinity where there are false positives; without pairs MOTP is NaN.
-Sums add up over clips: figures of a set are those of its clips laid end to end, with identities that end.
+Sums add up over clips, so that figures of a set are those of its clips laid end to end; that is how
+py-motmetrics and TrackEval combine, but for MOTP, which py-motmetrics makes NaN where one clip has no pair.
 
 References
 ----------

@@ -86,7 +86,7 @@ class _Seen(NamedTuple):
     total: np.ndarray
     """(rows + 1,) running sums of the values in that order"""
     span: int
-    """above every frame and every window"""
+    """above every frame by 2 at least, so that what comes before frame 0 belongs to nobody"""
 
     def within(self, number: np.ndarray, frame: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
         """(...) numbers -> how many rows they have in the windows that end with the frames, and their sum."""
@@ -135,11 +135,12 @@ def _shown(frames: Frames, side: Side, window: int, span: int) -> tuple[np.ndarr
     order = np.lexsort((side.frame, side.identity))
     clip, frame, identity = side.clip[order], side.frame[order], side.identity[order]
     # A row is seen in the windows from its own frame on, until the next row of its identity takes over.
-    until = np.append(frame[1:], 0)
-    until[np.append(identity[1:] != identity[:-1], True)[: len(until)]] = np.iinfo(np.int64).max
+    goes_on = np.zeros(len(frame), dtype=bool)
+    goes_on[:-1] = identity[1:] == identity[:-1]
+    until = np.where(goes_on, np.roll(frame, -1), np.iinfo(np.int64).max)
     last = np.zeros(frames.clips, dtype=np.int64)
     np.maximum.at(last, frames.clip, frames.cells.keys[:, 1])
-    length = np.minimum(np.minimum(until[: len(frame)] - frame, window), last[clip] - frame + 1)
+    length = np.minimum(np.minimum(until - frame, window), last[clip] - frame + 1)
     row = np.repeat(np.arange(len(frame)), length)
     end = clip[row] * span + frame[row] + np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
     busy = frames.clip * span + frames.cells.keys[:, 1]
