@@ -8,9 +8,7 @@ import torch
 
 from seld.geometry import pairwise_angular_distance, unit_from_degrees
 from seld.metrics.cells import assign, blocks, group
-
-# Labels are whole degrees: rounding must not decide whether an angle of exactly the threshold is within it.
-ROUNDING_DEG = 1e-6
+from seld.metrics.frames import ROUNDING_DEG
 
 
 class Pairs(NamedTuple):
