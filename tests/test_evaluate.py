@@ -127,6 +127,7 @@ def test_several_predictions_are_compared(recipe, monkeypatch, folders, capsys):
             ("--options.colour", "red"),
             "colour must be an option of the protocol, got colour='red': doa has threshold_deg",
         ),
+        (("--options.threshold_deg", "near"), "threshold_deg must be a number, got 'near'"),
         (("--average", "micro"), "average must be an option of the protocol"),
         (("--on-missing", "never"), "on_missing"),
         (("--workers", "0"), "workers must be >= 1, got 0"),
