@@ -100,6 +100,7 @@ def test_clips_that_one_prediction_lacks():
     assert skipped["notes"] == [
         "fewer: reference without prediction, left out: 1 (clip03)",
         "compared on the 19 clips that all predictions have",
+        "p-values of fewer than 20 clips are too small",
     ]
     missed = compare(REFERENCE, predictions, on_missing="miss", resamples=50)
     assert missed["predictions"]["fewer"]["LR"] == pytest.approx(19 / 20)
