@@ -145,7 +145,7 @@ def plot(config: Config, prediction: Path, folder: Path) -> None:
 
 
 def arguments(argv: Sequence[str]) -> list[str]:
-    """The command line as `seld.config` takes it: underscores in names, lists in brackets, switches with their value."""
+    """The command line as `seld.config` takes it: underscores in names, lists in brackets, switches with values."""
     types = typing.get_type_hints(Config)
     lists = {name for name, kind in types.items() if typing.get_origin(kind) is list}
     switches = {name for name, kind in types.items() if kind is bool}

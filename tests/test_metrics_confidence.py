@@ -99,7 +99,9 @@ def test_the_spread_of_a_bootstrap_is_the_standard_error_of_a_mean():
     assert drawn.mean() == pytest.approx(errors.mean(), abs=0.03)
     assert drawn.std() == pytest.approx(errors.std() / np.sqrt(40), rel=0.05)
     low, high = percentile_interval(drawn)
-    assert (drawn < low).mean() == pytest.approx(0.025, abs=0.001) and (drawn > high).mean() == pytest.approx(0.025, abs=0.001)
+    assert (drawn < low).mean() == pytest.approx(0.025, abs=0.001) and (drawn > high).mean() == pytest.approx(
+        0.025, abs=0.001
+    )
 
 
 def test_p_values_by_hand():

@@ -3,6 +3,9 @@
 The differences come from a paired bootstrap (`seld.metrics.confidence`): clips are drawn with replacement, the same
 ones for all predictions, so that what makes a clip hard for everybody cancels. Its p-value answers: with other
 recordings of this kind, how easily would the other one have been ahead?
+
+It needs recordings: of two systems of the same quality it called one better at p < 0.05 in 12 % of trials with 10 clips,
+7 % with 20, 6 % with 50 and 5 % with 200 (ratios of sums over clips of 5 to 30 pairs; 300 trials each).
 """
 
 from collections.abc import Mapping
@@ -18,6 +21,8 @@ from seld.metrics.inputs import Rows
 from seld.metrics.protocol import Protocol, Sums
 from seld.metrics.registry import protocols
 from seld.metrics.results import figures, renamed, summarize
+
+_FEW_CLIPS = 20
 
 
 def compare(
@@ -75,6 +80,8 @@ def compare(
     }
     if any(len(one.clips) > len(clips) for one in counted.values()):
         result["notes"].append(f"compared on the {len(clips)} clips that all predictions have")
+    if len(clips) < _FEW_CLIPS:
+        result["notes"].append(f"p-values of fewer than {_FEW_CLIPS} clips are too small")
     pairs = [(name, baseline) for name in predictions if name != baseline] if baseline else combinations(predictions, 2)
     result["differences"] = differences(chosen, sums, list(pairs), resamples, seed)
     return result

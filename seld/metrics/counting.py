@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -21,7 +22,7 @@ from seld.metrics.inputs import Pair, Paired, Rows, chunks, pair
 from seld.metrics.protocol import Protocol, Sums
 from seld.metrics.results import concatenate
 
-GROUP = 64
+GROUP = 32
 """clips that are read and counted at once"""
 
 
@@ -48,7 +49,7 @@ class Counted(NamedTuple):
 
 class _Group(NamedTuple):
     sums: dict[str, Sums]
-    warnings: list[str]
+    warnings: list[tuple[type[Warning], str]]
 
 
 def count(protocols: Mapping[str, Protocol], reference: Rows, prediction: Rows, reading: Reading) -> Counted:
@@ -60,19 +61,17 @@ def count(protocols: Mapping[str, Protocol], reference: Rows, prediction: Rows, 
     """
     if reading.workers < 1:
         raise ValueError(f"workers must be >= 1, got {reading.workers}")
-    read_group = _reader(protocols, reading)
     paired = pair(reference, prediction, reading.on_missing)
+    read_group = _reader(protocols, paired.pairs, reading)
     groups = [paired.pairs[start : start + GROUP] for start in range(0, len(paired.pairs), GROUP)]
+    done = _each(partial(_count, protocols, read_group), groups, reading.workers)
     counted: list[_Group] = []
-    said: set[str] = set()
     with tqdm(total=len(paired.pairs), unit="clip", leave=False, disable=not reading.progress) as bar:
-        for group, done in zip(groups, _each(partial(_count, protocols, read_group), groups, reading.workers), strict=True):
-            for text in done.warnings:
-                if text not in said:
-                    said.add(text)
-                    warnings.warn(text, stacklevel=3)
-            counted.append(done)
+        for group, result in zip(groups, done, strict=True):
+            counted.append(result)
             bar.update(len(group))
+    for category, text in dict.fromkeys(warning for group in counted for warning in group.warnings):
+        warnings.warn(text, category, stacklevel=3)
     sums = {name: concatenate([group.sums[name] for group in counted]) for name in protocols}
     return Counted([clip.name for clip in paired.pairs], sums, _notes(paired, reading.on_missing))
 
@@ -84,22 +83,32 @@ def read(
     pairs = pair(reference, prediction, reading.on_missing).pairs
     parts: list[tuple[pd.DataFrame, ...]] = []
     names: list[str] = []
-    for chunk in _reader(protocols, reading)(pairs):
+    for chunk in _reader(protocols, pairs, reading)(pairs):
         parts.append(tuple(side.assign(clip=side["clip"] + len(names)) for side in chunk[1:]))
         names += chunk.names
     references, predictions = (pd.concat(side, ignore_index=True) for side in zip(*parts, strict=True))
     return names, references, predictions
 
 
-def _reader(protocols: Mapping[str, Protocol], reading: Reading) -> partial:
-    """`chunks`, but for the pairs, as the options and the protocols want it."""
+def _reader(protocols: Mapping[str, Protocol], pairs: Sequence[Pair], reading: Reading) -> partial:
+    """`chunks` as the options and the protocols want it, to be given pairs."""
     if reading.on_class not in ("error", "ignore"):
         raise ValueError(f"on_class must be one of error, ignore, got {reading.on_class!r}")
     listed = [protocol.classes for protocol in protocols.values() if hasattr(protocol, "classes")]
+    formats = {}
+    for side in ("reference", "prediction"):
+        option = f"{side}_format"
+        # Class-free protocols take what the others need.
+        own = {getattr(protocol, option) for protocol in protocols.values()} - {"seld"}
+        chosen = getattr(reading, option)
+        if chosen is None and len(own) > 1 and any(isinstance(getattr(clip, side), Path) for clip in pairs):
+            raise ValueError(
+                f"{option} must be given where protocols have several ({', '.join(sorted(own))}), got none"
+            )
+        formats[option] = chosen if chosen is not None else min(own, default="seld")
     return partial(
         chunks,
-        reference_format=_format(protocols, "reference_format", reading.reference_format),
-        prediction_format=_format(protocols, "prediction_format", reading.prediction_format),
+        **formats,
         classes=min(listed) if listed and reading.on_class == "error" else None,
         on_repeat=reading.on_repeat or "error",
         size=GROUP,
@@ -116,12 +125,11 @@ def _count(
         for chunk in read(group):
             for name, protocol in protocols.items():
                 parts[name].append(protocol.count(chunk.reference, chunk.prediction, len(chunk.names)))
-    return _Group({name: concatenate(part) for name, part in parts.items()}, [str(one.message) for one in caught])
+    sums = {name: concatenate(part) for name, part in parts.items()}
+    return _Group(sums, [(one.category, str(one.message)) for one in caught])
 
 
-def _each(
-    work: Callable[[list[Pair]], _Group], groups: Sequence[list[Pair]], workers: int
-) -> Iterator[_Group]:
+def _each(work: Callable[[list[Pair]], _Group], groups: Sequence[list[Pair]], workers: int) -> Iterator[_Group]:
     """The work of each group, in their order."""
     if workers == 1 or len(groups) < 2:
         yield from map(work, groups)
@@ -144,17 +152,6 @@ def _each(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _format(protocols: Mapping[str, Protocol], side: str, chosen: str | None) -> str:
-    """The format of one side's files: the user's, or the one that the protocols have by themselves."""
-    if chosen is not None:
-        return chosen
-    # Class-free protocols take what the others need.
-    own = {getattr(protocol, side) for protocol in protocols.values()} - {"seld"}
-    if len(own) > 1:
-        raise ValueError(f"{side} must be given where protocols have several ({', '.join(sorted(own))}), got none")
-    return own.pop() if own else "seld"
 
 
 def _notes(paired: Paired, on_missing: str) -> list[str]:

@@ -19,6 +19,8 @@ EPS = float(np.finfo(np.float64).eps)
 ROUNDING_DEG = 1e-6
 """what the strict protocols allow beyond the threshold: labels are whole degrees, so exact hits do occur"""
 
+_WHOLE = ("clip", "frame", "class", "source")
+
 Columns = Mapping[str, np.ndarray]
 
 
@@ -34,7 +36,7 @@ class Pairs(NamedTuple):
 def columns_of(table: pd.DataFrame, *optional: str) -> dict[str, np.ndarray]:
     """The columns that every protocol needs, and those of `optional` that the table has."""
     names = ("clip", "frame", "class", "azimuth", "elevation", *(name for name in optional if name in table.columns))
-    return {name: table[name].to_numpy() for name in names}
+    return {name: table[name].to_numpy(np.int64 if name in _WHOLE else np.float64) for name in names}
 
 
 def in_order(rows: Columns, row_order: str) -> Columns:

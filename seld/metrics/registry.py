@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from seld.metrics.protocol import Protocol
 
@@ -35,6 +36,14 @@ _THRESHOLDS = ("threshold_deg", "doa_threshold_deg", "gate_deg")
 _ALIASES = {"cartesian": ("dcase2020", "dcase2021", "dcase2022", "dcase2023")}
 # Fields that make a protocol what it is.
 _FIXED = ("year",)
+# Annotated type -> in words, and what may stand for it.
+_KINDS: dict[Any, tuple[str, type]] = {
+    float: ("a number", Real),
+    int: ("a whole number", Integral),
+    bool: ("true or false", bool),
+    str: ("a word", str),
+    type(None): ("none", type(None)),
+}
 
 
 def _build(module: str, name: str, *arguments: str, **options: Any) -> Protocol:
@@ -73,7 +82,7 @@ def strict_twins(names: str, threshold_deg: float | None, options: Mapping[str, 
     twins = {}
     for name, chosen in _options(names, threshold_deg, options).items():
         if name + STRICT in PROTOCOLS:
-            known = _option_names(name + STRICT)
+            known = _option_types(name + STRICT)
             twins[name] = PROTOCOLS[name + STRICT](**{key: chosen[key] for key in chosen if key in known})
     return twins
 
@@ -84,13 +93,15 @@ def _options(names: str, threshold_deg: float | None, options: Mapping[str, Any]
         if name not in PROTOCOLS:
             known = ", ".join(PROTOCOLS)
             raise ValueError(f"protocol must be one of {known}, or several joined by +, got {names!r}")
-    fields = {name: _option_names(name) for name in names.split("+")}
+    fields = {name: _option_types(name) for name in names.split("+")}
     for option, value in options.items():
         if not any(option in known for known in fields.values()):
             known = "; ".join(f"{name} has {', '.join(known) or 'none'}" for name, known in fields.items())
             raise ValueError(f"{option} must be an option of the protocol, got {option}={value!r}: {known}")
+        _check_type(option, value, next(known[option] for known in fields.values() if option in known))
     shares = {name: {key: value for key, value in options.items() if key in fields[name]} for name in fields}
     if threshold_deg is not None:
+        _check_type("threshold_deg", threshold_deg, float)
         if not 0 < threshold_deg <= 180:
             raise ValueError(f"threshold_deg must be above 0 and at most 180, got {threshold_deg}")
         named = {name: next((key for key in _THRESHOLDS if key in fields[name]), None) for name in fields}
@@ -107,7 +118,17 @@ def threshold(protocol: Protocol) -> float | None:
     return next((getattr(protocol, name) for name in _THRESHOLDS if hasattr(protocol, name)), None)
 
 
-def _option_names(name: str) -> list[str]:
-    fields = [field.name for field in dataclasses.fields(PROTOCOLS[name]())]
-    aliases = [alias for alias, of in _ALIASES.items() if name in of]
-    return [field for field in fields if field not in _FIXED] + aliases
+def _option_types(name: str) -> dict[str, Any]:
+    """Option -> its type, as it is annotated."""
+    protocol = PROTOCOLS[name]()
+    types = get_type_hints(type(protocol))
+    fields = {field.name: types[field.name] for field in dataclasses.fields(protocol) if field.name not in _FIXED}
+    return fields | {alias: bool for alias, of in _ALIASES.items() if name in of}
+
+
+def _check_type(option: str, value: Any, kind: Any) -> None:
+    """Refuse words for numbers and the like, so that protocols need to check ranges only."""
+    kinds = [one for one in get_args(kind) or (kind,) if one in _KINDS]
+    fits = any(isinstance(value, _KINDS[one][1]) and (one is bool or not isinstance(value, bool)) for one in kinds)
+    if (kinds and not fits) or value != value:  # not a number is none
+        raise ValueError(f"{option} must be {' or '.join(_KINDS[one][0] for one in kinds)}, got {value!r}")

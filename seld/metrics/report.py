@@ -65,8 +65,11 @@ def flat(result: Mapping[str, Any]) -> pd.DataFrame:
 
 def figure(value: float) -> str:
     """At most three decimals: ratios, degrees and counts side by side."""
+    if np.isnan(value):
+        return "-"
     text = f"{value:.3f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0.000", "0").replace("nan", "-")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def interval(low: float, high: float) -> str:

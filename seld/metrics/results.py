@@ -18,8 +18,11 @@ _HALF_A_POINT |= dict.fromkeys(_POINTS, 0.005)
 
 
 def concatenate(parts: Sequence[Sums]) -> Sums:
-    """The sums of several groups of clips as those of one: (clips, ...) each."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    """The sums of several groups of clips as those of one: (clips, ...) each.
+
+    Contiguous, since NumPy adds up in an order that depends on how an array lies in memory.
+    """
+    return {name: np.ascontiguousarray(np.concatenate([part[name] for part in parts])) for name in parts[0]}
 
 
 def figures(protocol: Protocol, sums: Sums) -> Figures:
@@ -36,7 +39,9 @@ def renamed(protocols: Mapping[str, Protocol], sums: Mapping[str, Sums]) -> dict
     """
     names = {key: list(figures(protocol, total(sums[key]))) for key, protocol in protocols.items()}
     often = Counter(name for of_one in names.values() for name in of_one)
-    return {key: {name: f"{key}.{name}" if often[name] > 1 else name for name in of_one} for key, of_one in names.items()}
+    return {
+        key: {name: f"{key}.{name}" if often[name] > 1 else name for name in of_one} for key, of_one in names.items()
+    }
 
 
 def summarize(
@@ -45,7 +50,7 @@ def summarize(
     clips: Sequence[str] | None = None,
     class_intervals: bool = False,
 ) -> dict[str, Any]:
-    """The result of `seld.metrics.evaluate`.
+    """The result of `seld.metrics.evaluate`, but for the notes.
 
     Args:
         protocols: by name.
@@ -53,27 +58,25 @@ def summarize(
         clips: their names, where scores of each clip are wanted (`files`).
         class_intervals: whether the scores of each class get intervals too.
     """
-    result: dict[str, Any] = {}
-    parts: dict[str, dict] = {"jackknife": {}, "counters": {}}
+    scores: dict[str, float] = {}
+    parts: dict[str, dict] = {"jackknife": {}, "counters": _counters(sums)}
     keys = renamed(protocols, sums)
     for name, protocol in protocols.items():
-        of_set, key = total(sums[name]), keys[name]
-        result |= {key[figure]: float(value) for figure, value in figures(protocol, of_set).items()}
-        with np.errstate(divide="ignore", invalid="ignore"):
-            intervals = confidence.jackknife(sums[name], partial(figures, protocol), protocol.bias_corrected)
-            tables = protocol.tables(of_set)
-            if class_intervals and "classwise" in tables:
-                tables["jackknife_classwise"] = confidence.jackknife_tables(
-                    sums[name], protocol.tables, protocol.bias_corrected
-                )
+        key, score, tables = keys[name], partial(figures, protocol), partial(_tables, protocol)
+        of_set = total(sums[name])
+        scores |= {key[figure]: float(value) for figure, value in score(of_set).items()}
+        intervals = confidence.jackknife(sums[name], score, protocol.bias_corrected)
         parts["jackknife"] |= {key[figure]: interval for figure, interval in intervals.items()}
-        parts["counters"] |= _counters(of_set)
-        for table, rows in tables.items():
-            _merge(parts.setdefault(table, {}), _with_keys(rows, key, name, len(protocols) > 1))
+        found = tables(of_set)
+        if class_intervals and "classwise" in found:
+            found["jackknife_classwise"] = confidence.jackknife_tables(sums[name], tables, protocol.bias_corrected)
         if clips is not None:
-            each = {key[figure]: value for figure, value in figures(protocol, sums[name]).items()}
-            _merge(parts.setdefault("files", {}), _by_clip(clips, each))
-    return result | parts | {"clips": len(next(iter(next(iter(sums.values())).values())))}
+            found["files"] = _by_clip(clips, score(sums[name]))
+        for table, rows in found.items():
+            merged = parts.setdefault(table, {})
+            for row, values in rows.items():
+                merged.setdefault(row, {}).update({key.get(figure, figure): values[figure] for figure in values})
+    return scores | parts | {"clips": len(next(iter(next(iter(sums.values())).values())))}
 
 
 def strict_notes(name: str, protocol: Protocol, sums: Sums, twin: Protocol, twin_sums: Sums) -> list[str]:
@@ -93,26 +96,29 @@ def strict_notes(name: str, protocol: Protocol, sums: Sums, twin: Protocol, twin
     return [f"{name} and {name}_strict differ by more than half a point: {', '.join(far)}"] if far else []
 
 
-def _counters(of_set: Sums) -> dict[str, Any]:
-    """Numbers, and lists of numbers (of each class); tables within the sums are not for reading."""
-    return {name: value.tolist() for name, value in of_set.items() if np.ndim(value) < 2}
+def _tables(protocol: Protocol, of_set: Sums) -> dict[str, dict]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return dict(protocol.tables(of_set))
 
 
-def _with_keys(rows: dict, key: Mapping[str, str], name: str, joined: bool) -> dict:
-    """The rows of a table; figures of joined protocols that clash carry the protocol's name there too."""
-    if not joined:
-        return rows
-    return {row: {key.get(figure, figure): value for figure, value in values.items()} for row, values in rows.items()}
+def _counters(sums: Mapping[str, Sums]) -> dict[str, Any]:
+    """Numbers, and lists of numbers (of each class). Where joined protocols disagree, by `protocol.name`."""
+    named: dict[str, dict[str, Any]] = {}
+    for protocol, of_clips in sums.items():
+        for name, value in total(of_clips).items():
+            if np.ndim(value) < 2:  # tables within the sums are not for reading
+                named.setdefault(name, {})[protocol] = value.tolist()
+    counters = {}
+    for name, values in named.items():
+        first, *others = values.values()
+        agree = all(other == first for other in others)
+        counters |= {name: first} if agree else {f"{protocol}.{name}": value for protocol, value in values.items()}
+    return counters
 
 
 def _by_clip(clips: Sequence[str], each: Figures) -> dict[str, dict[str, float]]:
     columns = {name: np.broadcast_to(value, len(clips)).tolist() for name, value in each.items()}
     return {clip: {name: column[index] for name, column in columns.items()} for index, clip in enumerate(clips)}
-
-
-def _merge(into: dict, rows: Mapping) -> None:
-    for row, values in rows.items():
-        into.setdefault(row, {}).update(values)
 
 
 def _short(value: float) -> str:

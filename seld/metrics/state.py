@@ -86,9 +86,7 @@ class Scores(Metric):
         self._columns = sum(int(np.prod(shape)) for sums in self._layout.values() for shape in sums.values())
         self.add_state("sums", default=[], dist_reduce_fx="cat")
 
-    def update(
-        self, reference: pd.DataFrame | Mapping | Grid, prediction: pd.DataFrame | Mapping | Grid
-    ) -> None:
+    def update(self, reference: pd.DataFrame | Mapping | Grid, prediction: pd.DataFrame | Mapping | Grid) -> None:
         """Take in one clip as two tables of rows, several as two mappings from names to tables, or a batch as grids.
 
         Args:
@@ -132,7 +130,9 @@ class Scores(Metric):
 
     def _apply(self, fn: Callable, *args: Any, **kwargs: Any) -> Metric:
         """Moves with its module, but stays in float64 when that becomes bfloat16."""
-        return super()._apply(lambda tensor: tensor.to(_home(fn(torch.empty(0, device=tensor.device)).device)), *args, **kwargs)
+        return super()._apply(
+            lambda tensor: tensor.to(_home(fn(torch.empty(0, device=tensor.device)).device)), *args, **kwargs
+        )
 
     def _split(self) -> dict[str, Sums]:
         """The state as each protocol's sums, (clips, ...)."""
