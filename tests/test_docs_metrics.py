@@ -62,7 +62,7 @@ def test_options_that_are_named_exist():
 def test_figures_exist_and_are_small():
     shown = set(re.findall(r"!\[.*?\]\((.*?)\)", PAGE))
     drawn = {f"figures/{path.name}" for path in (ROOT / "docs" / "figures").iterdir()}
-    assert shown == drawn
+    assert shown <= drawn
     assert sum((ROOT / "docs" / path).stat().st_size for path in shown) < 600_000
 
 
