@@ -49,9 +49,10 @@ class Parsed(NamedTuple):
 def parse_fast(pieces: Sequence[Piece]) -> Parsed | None:
     """The columns of pieces of one layout, or None where only the careful way can tell what is the matter."""
     layout = pieces[0].layout
-    data = b"".join(piece.data for piece in pieces)
-    counts = np.array([piece.data.count(b"\n") for piece in pieces])
-    # pandas would take "True" for 1, stop at a zero byte, skip blank lines, and cut rows that are too long.
+    texts = [_without_blank_lines(piece.data) for piece in pieces]
+    data = b"".join(texts)
+    counts = np.array([text.count(b"\n") for text in texts])
+    # pandas would take "True" for 1, stop at a zero byte, skip lines of spaces, and cut rows that are too long.
     commas = b"," * int(counts.sum() * (len(layout.columns) - 1))
     if layout.events or data.translate(None, _PLAIN) != commas:
         return None
@@ -74,6 +75,12 @@ def parse_fast(pieces: Sequence[Piece]) -> Parsed | None:
     if len(table) != counts.sum() or first_fault(columns) is not None:
         return None
     return Parsed(columns, counts, np.empty(0, dtype=np.int64))
+
+
+def _without_blank_lines(data: bytes) -> bytes:
+    while b"\n\n" in data:
+        data = data.replace(b"\n\n", b"\n")
+    return data.removeprefix(b"\n")
 
 
 def parse_carefully(piece: Piece) -> Parsed:
