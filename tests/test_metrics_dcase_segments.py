@@ -61,6 +61,9 @@ def test_a_clip_by_hand():
     assert strict["LE"] == pytest.approx(np.mean([25, 0])), "nothing to average in class 2"
     assert strict["LR"] == pytest.approx(np.mean([1, 0.5]))
     assert strict["F"] == pytest.approx(macro["F"]), "a class with false alarms alone does occur"
+    assert strict["SELD"] == pytest.approx(np.mean([0.5, 1 - macro["F"], 12.5 / 180, 0.25]))
+    worst = [[0.5, 0.5, 25 / 180, 0], [0.5, 1 / 3, 0, 0.5], [0.5, 1, 1, 1]]
+    assert macro["SELD"] == pytest.approx(np.mean(worst), abs=1e-6)
 
 
 def test_2020_adds_up_the_angles_of_a_class():
@@ -194,6 +197,16 @@ def test_an_error_of_exactly_the_threshold_is_a_matter_of_rounding():
     assert 0 < counters("dcase2022", references, predictions)["TP"] < 360
     assert counters("dcase2022", references, predictions, cartesian=True)["TP"] == 0
     assert counters("dcase2022_strict", references, predictions)["TP"] == 360
+
+
+def test_ties_depend_on_the_order_of_rows_in_the_official_protocols_alone():
+    # Two sources in one place: either may have the good prediction, the other one gets that 30 degrees off.
+    references = by_time(during(SECOND), during(SECOND, source=1))
+    good, bad = during(SECOND), during(SECOND, azimuth=30)
+    alternating = [row for i in SECOND for row in ((good[i], bad[i]) if i % 2 else (bad[i], good[i]))]
+    for predictions, hits in ((by_time(good, bad), 1), (alternating, 0)):
+        assert counters("dcase2022", references, predictions, threshold_deg=10)["TP"] == hits
+        assert counters("dcase2022_strict", references, predictions, threshold_deg=10)["TP"] == 1
 
 
 def test_a_perfect_cartesian_prediction_is_a_little_off():
