@@ -16,7 +16,7 @@ SPHERE = [name for name in NAMES if "2019" not in name and "2025" not in name] +
 WITH_THRESHOLD = [name for name in NAMES if "2019" not in name]
 CLIPS = 3
 seeds = st.integers(0, 10**6)
-quick = settings(max_examples=12, deadline=None)
+quick = settings(max_examples=4, deadline=None)
 
 
 def scene(seed):

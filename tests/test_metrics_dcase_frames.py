@@ -52,6 +52,9 @@ def test_a_frame_by_hand():
     assert macro["LR"] == pytest.approx(np.mean([1, 1 / 2, 0])), "but enter here with 0"
     class_scores = [np.mean([1 - 1 / 2, 25 / 180, 1 / 2]), np.mean([1 - 1 / 1.5, 5 / 180, 0]), 1]
     assert macro["SELD"] == pytest.approx(np.mean(class_scores), abs=1e-6)
+    strict = figures("dcase2024_strict", references[:-1], predictions, classes=3)
+    assert strict["LR"] == pytest.approx(np.mean([1, 1 / 2])), "nothing to find in class 2"
+    assert strict["SELD"] == pytest.approx(np.mean([1 - macro["F"], 15 / 180, 1 / 4]))
     without = figures("dcase2024", references, predictions, classes=3, evaluate_distance=False)
     assert without.keys() == {"ER", "F", "LE", "LR", "SELD"}
     class_scores = [
@@ -151,6 +154,16 @@ def test_2025_counts_centimetres_and_the_screen():
     assert found == pytest.approx({"F": 1, "LE": 0, "DistE": (29 + 100) / 2, "RelDistE": 0.75, "OnscreenAcc": 0.5})
     strict = figures("dcase2025", references, predictions, average="micro", require_onscreen=True)
     assert strict["F"] == pytest.approx(0.5)
+
+
+def test_2025_compares_whole_centimetres():
+    # As doubles, 100 * 1.09 - 100 * 0.09 is above 100.
+    references = [row(n, distance=n / 100 + 1) for n in range(600)] + [row(600)]
+    predictions = [row(n, distance=n / 100) for n in range(600)]
+    assert (
+        counters("dcase2025", references, predictions, distance_threshold_m=1, relative_distance_threshold=2)["TP"]
+        == 600
+    )
 
 
 def test_2025_without_the_screen_leaves_its_accuracy_undefined():

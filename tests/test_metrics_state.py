@@ -1,3 +1,5 @@
+import pickle
+
 import lightning
 import numpy as np
 import pandas as pd
@@ -78,6 +80,14 @@ def test_forward_gives_the_batch_and_keeps_all():
         of_batch = scores(REFERENCE[name], PREDICTION[name])
         assert of_batch["LE"] == pytest.approx(evaluate(REFERENCE[name], PREDICTION[name])["LE"])
     assert scores.compute()["LE"] == pytest.approx(evaluate(REFERENCE, PREDICTION)["LE"])
+
+
+def test_a_state_keeps_its_precision_when_its_module_loses_it_and_when_it_is_pickled():
+    module = torch.nn.Module()
+    module.scores = updated(REFERENCE)
+    module.to(torch.bfloat16)
+    same(module.scores.result(), updated(REFERENCE).result())
+    same(pickle.loads(pickle.dumps(module.scores)).result(), updated(REFERENCE).result())
 
 
 def grids(seed: int, batch: int = 3, frames: int = 20, slots: int = 2):

@@ -4,8 +4,8 @@ The differences come from a paired bootstrap (`seld.metrics.confidence`): clips 
 ones for all predictions, so that what makes a clip hard for everybody cancels. Its p-value answers: with other
 recordings of this kind, how easily would the other one have been ahead?
 
-It needs recordings: of two systems of the same quality it called one better at p < 0.05 in 12 % of trials with 10 clips,
-7 % with 20, 6 % with 50 and 5 % with 200 (ratios of sums over clips of 5 to 30 pairs; 300 trials each).
+It needs recordings. Of two systems of the same quality it called one better at p < 0.05 in 12 % of trials with 10
+clips, 7 % with 20, 6 % with 50 and 5 % with 200 (300 trials each, of ratios of sums over clips of 5 to 30 pairs).
 """
 
 from collections.abc import Mapping
