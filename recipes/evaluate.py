@@ -7,17 +7,14 @@ Both sides are folders with one CSV file for each clip (same names), or two file
 one table, and for each pair of them a paired bootstrap over clips. Dashes in options may be written for underscores.
 """
 
-import itertools
-import json
 import sys
-import typing
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seld.config import run
+from seld.command import run
 from seld.files import atomic_path, write_json
 from seld.labels import FRAME_SECONDS
 from seld.metrics import SUMMARIES, compare, evaluate
@@ -144,31 +141,7 @@ def plot(config: Config, prediction: Path, folder: Path) -> None:
     plot_scores(*sides, folder, threshold_deg, names=names, frame_s=frame_s)
 
 
-def arguments(argv: Sequence[str]) -> list[str]:
-    """The command line as `seld.config` takes it: underscores in names, lists in brackets, switches with values."""
-    types = typing.get_type_hints(Config)
-    lists = {name for name, kind in types.items() if typing.get_origin(kind) is list}
-    switches = {name for name, kind in types.items() if kind is bool}
-    found: list[str] = []
-    left = list(argv)
-    while left:
-        name, equals, value = left.pop(0).partition("=")
-        if not name.startswith("--"):
-            found.append(name + equals + value)
-            continue
-        name = name[2:].replace("-", "_")
-        if name in lists and not value.startswith("["):
-            values = [value] if equals else list(itertools.takewhile(lambda text: not text.startswith("--"), left))
-            left = left if equals else left[len(values) :]
-            equals, value = "=", json.dumps(values)
-        elif name in switches and not equals and left[:1] not in (["true"], ["false"]):
-            equals, value = "=", "true"
-        found.append(f"--{name}{equals}{value}")
-    return found
-
-
 def command() -> None:
-    sys.argv[1:] = arguments(sys.argv[1:])
     run(main, Config, HELP)
 
 

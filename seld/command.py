@@ -1,13 +1,15 @@
-"""Command lines of recipes: options, YAML files and help from a dataclass, and one clear line for bad input.
+"""The command line and YAML files to dataclasses: types checked, unknown keys refused, every option explained.
 
-Every option is a field of a dataclass, explained by the text below it; types are checked and unknown keys refused. The
-parsing itself is jsonargparse's.
+The parsing itself is jsonargparse's. Nothing here loads torch, so that a recipe that needs none starts at once.
 """
 
 import argparse
 import dataclasses
+import itertools
+import json
 import logging
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -33,7 +35,8 @@ def parse(
 
     `--config` takes a path, or a bare name that is looked up in configs/. `--help` lists every option with
     its default; `--print_config` prints what would run. `positional` names path fields that are given without
-    an option, each with its help.
+    an option, each with its help. Names may be written with dashes for underscores, a list as several values
+    (`--prediction A B`), and a switch without its value (`--per_class`).
 
     Raises:
         ValueError: one line about the option, key or value that is wrong.
@@ -46,7 +49,8 @@ def parse(
         parser.add_argument(name, type=Path, help=text)
     parser.add_class_arguments(config_class, skip=set(positional))
     try:
-        arguments = parser.parse_args(_find_configs(sys.argv[1:] if argv is None else argv))
+        given = _find_configs(sys.argv[1:] if argv is None else argv)
+        arguments = parser.parse_args(_spelled_out(given, typing.get_type_hints(config_class)))
         parts = parser.instantiate(arguments)
     except (argparse.ArgumentError, TypeError) as error:
         raise ValueError(_one_line(error)) from None
@@ -83,6 +87,26 @@ def _fail(error: Exception) -> int:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _spelled_out(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
+    """Underscores in names, lists in brackets, switches with their value: as jsonargparse takes them."""
+    found: list[str] = []
+    left = list(argv)
+    while left:
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("--"):
+            found.append(name + equals + value)
+            continue
+        name = name[2:].replace("-", "_")
+        following = list(itertools.takewhile(lambda text: not text.startswith("--"), left))
+        if typing.get_origin(types.get(name)) is list and not (value or "".join(following[:1])).startswith("["):
+            left = left if equals else left[len(following) :]
+            equals, value = "=", json.dumps([value] if equals else following)
+        elif types.get(name) is bool and not equals and following[:1] not in (["true"], ["false"]):
+            equals, value = "=", "true"
+        found.append(f"--{name}{equals}{value}")
+    return found
 
 
 def _find_configs(argv: Sequence[str]) -> list[str]:

@@ -265,7 +265,6 @@ def files(folder: Path, clips: int) -> tuple[Path, Path]:
     return folder / "r", folder / "p"
 
 
-@pytest.mark.slow
 def test_workers_change_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(counting, "GROUP", 2)
     sides = files(tmp_path, 5)
