@@ -94,7 +94,7 @@ class Frames2019:
 
     def count(self, reference: pd.DataFrame, prediction: pd.DataFrame, clips: int) -> Sums:
         """The counters of each clip, (clips, classes) or (clips,): `seld.metrics.protocol`."""
-        sides = [in_order(columns_of(side), self.row_order) for side in (reference, prediction)]
+        sides = [columns_of(side) for side in (reference, prediction)]
         if self.length == "fixed":
             frames = np.full(clips, self.fixed_frames)
         else:
@@ -150,6 +150,7 @@ class Frames2019:
 
     def _localization(self, reference: Columns, prediction: Columns, clips: int) -> Sums:
         cells = group(reference, prediction, ("clip", "frame"))
+        cells = in_order(cells, reference, prediction, self.row_order)
         pairs = pair(cells, reference, prediction, "polar" if self.grid else "chord")
         clip = cells.keys[:, 0]
         references, predictions = np.diff(cells.reference_edges), np.diff(cells.prediction_edges)

@@ -5,7 +5,7 @@ from typing import Protocol as Interface
 import numpy as np
 
 from seld.metrics.cells import Cells, group
-from seld.metrics.dcase_rows import EPS, Columns, Pairs, errors, pair, sum_by, take
+from seld.metrics.dcase_rows import EPS, Columns, Pairs, crowded, errors, in_order, pair, sum_by, take
 from seld.metrics.protocol import Sums
 
 _CELL = ("clip", "frame", "class")
@@ -23,11 +23,12 @@ class Switches(Interface):
     evaluate_distance: bool
     require_onscreen: bool
     angle: str
+    row_order: str
 
 
 def count(switches: Switches, reference: Columns, prediction: Columns, clips: int) -> Sums:
     """The counters of rows that all count."""
-    cells = group(reference, prediction, _CELL)
+    cells = in_order(group(reference, prediction, _CELL), reference, prediction, switches.row_order)
     pairs = pair(cells, reference, prediction, switches.angle)
     clip, _, class_ = cells.keys.T
     key, shape = clip * switches.classes + class_, (clips, switches.classes)
@@ -63,11 +64,11 @@ def at_most(rows: dict[str, np.ndarray], limit: int) -> dict[str, np.ndarray]:
     it takes the place of track 0.
     """
     cells = group(rows, take(rows, np.empty(0, dtype=np.int64)), _CELL)
-    crowded = np.flatnonzero(np.diff(cells.reference_edges) > limit)
-    if len(crowded) == 0:
+    full = np.flatnonzero(np.diff(cells.reference_edges) > limit)
+    if len(full) == 0:
         return rows
     index, keep = np.arange(len(rows["frame"])), np.ones(len(rows["frame"]), dtype=bool)
-    for cell in crowded:
+    for cell in full:
         mine = cells.references[cells.reference_edges[cell] : cells.reference_edges[cell + 1]]
         tracks: list[int] = []
         for source in rows["source"][mine[:limit]]:
@@ -145,12 +146,10 @@ def _switches(
 
 def _numbers(edges: np.ndarray, source: np.ndarray) -> np.ndarray:
     """The source numbers of rows cell by cell; those that a cell repeats get -1, -2, ... (cls_feature_class.py:627)."""
-    cell = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    order = np.lexsort((source, cell))
-    repeats = np.zeros(len(order), dtype=bool)
-    repeats[order[1:]] = (np.diff(cell[order]) == 0) & (np.diff(source[order]) == 0)
-    if not repeats.any():
-        return source
+    slots, cell = crowded(edges)
+    order = np.lexsort((source[slots], cell))
+    repeats = np.zeros(len(source), dtype=bool)
+    repeats[slots[order[1:]]] = (np.diff(cell[order]) == 0) & (np.diff(source[slots[order]]) == 0)
     number = np.cumsum(repeats)
-    before = np.append(0, number)[edges[:-1]]
-    return np.where(repeats, before[cell] - number, source)
+    before = np.append(0, number)[np.repeat(edges[:-1], np.diff(edges))]
+    return np.where(repeats, before - number, source)

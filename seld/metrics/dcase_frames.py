@@ -41,7 +41,6 @@ from seld.metrics.dcase_options import check_above_zero, check_angle, check_aver
 from seld.metrics.dcase_rows import (
     EPS,
     columns_of,
-    in_order,
     last_frames,
     mean_of_defined,
     pooled,
@@ -122,10 +121,7 @@ class Frames:
         Raises:
             ValueError: where a pair lacks a distance that is to be evaluated.
         """
-        sides = [
-            in_order(columns_of(side, "distance", "onscreen", "source"), self.row_order)
-            for side in (reference, prediction)
-        ]
+        sides = [columns_of(side, "distance", "onscreen", "source") for side in (reference, prediction)]
         if self.length == "full":
             frames = np.maximum(*(last_frames(side, clips) for side in sides)) + 1
         else:

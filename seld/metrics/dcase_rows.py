@@ -39,12 +39,6 @@ def columns_of(table: pd.DataFrame, *optional: str) -> dict[str, np.ndarray]:
     return {name: table[name].to_numpy(np.int64 if name in _WHOLE else np.float64) for name in names}
 
 
-def in_order(rows: Columns, row_order: str) -> Columns:
-    """The rows as they are ("file"), or sorted by all of their columns."""
-    # lexsort takes the last key first.
-    return take(rows, np.lexsort(list(rows.values())[::-1])) if row_order == "sorted" else rows
-
-
 def take(rows: Columns, index: np.ndarray) -> dict[str, np.ndarray]:
     """The rows with these numbers, or those where `index` is true."""
     return {name: column[index] for name, column in rows.items()}
@@ -62,6 +56,34 @@ def last_frames(rows: Columns, clips: int) -> np.ndarray:
     last = np.zeros(clips, dtype=np.int64)
     np.maximum.at(last, rows["clip"], rows["frame"])
     return last
+
+
+def in_order(cells: Cells, reference: Columns, prediction: Columns, row_order: str) -> Cells:
+    """The cells with their rows in the order of the file, or sorted by all columns from azimuth on."""
+    if row_order == "file":
+        return cells
+    return cells._replace(
+        references=_sorted_within(cells.references, cells.reference_edges, reference),
+        predictions=_sorted_within(cells.predictions, cells.prediction_edges, prediction),
+    )
+
+
+def crowded(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The slots of the cells that hold several rows, and the cell of each."""
+    size = np.diff(edges)
+    cell = np.repeat(np.arange(len(size)), size)
+    slots = np.flatnonzero(size[cell] > 1)
+    return slots, cell[slots]
+
+
+def _sorted_within(row: np.ndarray, edges: np.ndarray, rows: Columns) -> np.ndarray:
+    slots, cell = crowded(edges)
+    names = [name for name in rows if name not in ("clip", "frame", "class")]
+    # lexsort takes the last key first.
+    order = np.lexsort([*(rows[name][row[slots]] for name in reversed(names)), cell])
+    row = row.copy()
+    row[slots] = row[slots[order]]
+    return row
 
 
 def pair(cells: Cells, reference: Columns, prediction: Columns, angle: str) -> Pairs:
@@ -153,7 +175,8 @@ def _unit(rows: Columns) -> np.ndarray:
 
 
 def _chord_angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.rad2deg(2 * np.arctan2(np.linalg.norm(a - b, axis=0), np.linalg.norm(a + b, axis=0)))
+    apart, along = (x * x + y * y + z * z for x, y, z in (a - b, a + b))
+    return np.rad2deg(2 * np.arctan2(np.sqrt(apart), np.sqrt(along)))
 
 
 def _folded(rows: Columns) -> np.ndarray:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seld.metrics.cells import Cells
-from seld.metrics.dcase_rows import Columns, Pairs, errors, sum_by
+from seld.metrics.cells import Cells, group
+from seld.metrics.dcase_rows import Pairs, crowded, errors, sum_by, take
 from seld.metrics.protocol import Sums
 
 
@@ -152,32 +152,30 @@ def tracks_by_row(layout: Layout) -> Tracks:
     return Tracks(first[segment] + layout.row, np.repeat(np.arange(len(layout.key)), layout.references))
 
 
-def repeats(rows: Columns) -> np.ndarray:
-    """(rows,) how many rows before have the same clip, frame, class and source."""
-    order, new = _sorted_runs(*(rows[name] for name in ("source", "class", "frame", "clip")))
-    position = np.arange(len(order))
-    repeat = np.empty_like(position)
-    repeat[order] = position - np.maximum.accumulate(np.where(new, position, 0))
+def repeats(cells: Cells, source: np.ndarray) -> np.ndarray:
+    """How many rows before have the same cell and source, for each row of the table of references."""
+    repeat = np.zeros(len(source), dtype=np.int64)
+    slots, cell = crowded(cells.reference_edges)
+    rows = cells.references[slots]
+    same = _grouped(cell, source[rows])
+    first = np.repeat(same.reference_edges[:-1], np.diff(same.reference_edges))
+    repeat[rows[same.references]] = np.arange(len(rows)) - first
     return repeat
 
 
 def tracks_by_source(layout: Layout, source: np.ndarray, repeat: np.ndarray) -> Tracks:
     """A track is a source number and its repeat, (references,) each, in the order of `Cells.references`."""
-    segment = layout.of_cell[layout.cell]
-    order, new = _sorted_runs(repeat, source, segment)
-    of_reference = np.empty_like(order)
-    of_reference[order] = np.cumsum(new) - 1
-    return Tracks(of_reference, segment[order[new]])
+    tracks = _grouped(layout.of_cell[layout.cell], source, repeat)
+    of_reference = np.empty(len(source), dtype=np.int64)
+    of_reference[tracks.references] = np.repeat(np.arange(len(tracks.keys)), np.diff(tracks.reference_edges))
+    return Tracks(of_reference, tracks.keys[:, 0])
 
 
-def _sorted_runs(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The order by the last key first, stable, and where in that order a key changes."""
-    order = np.lexsort(keys)
-    new = np.zeros(len(order), dtype=bool)
-    new[:1] = True
-    for key in keys:
-        new[1:] |= np.diff(key[order]) != 0
-    return order, new
+def _grouped(*columns: np.ndarray) -> Cells:
+    """Rows that agree in all columns, as the references of cells."""
+    names = [str(index) for index in range(len(columns))]
+    rows = dict(zip(names, columns, strict=True))
+    return group(rows, take(rows, np.empty(0, dtype=np.int64)), names)
 
 
 def _difference(layout: Layout, tracks: Tracks, pairs_found: np.ndarray) -> _Rows:

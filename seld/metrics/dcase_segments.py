@@ -126,12 +126,12 @@ class Segments:
         """The counters of each clip, (clips, classes), and S, D, I, (clips,): `seld.metrics.protocol`."""
         optional = ["source"] * (self.tracks == "source") + ["length"] * (self.angle == "cartesian")
         sides = [columns_of(side, *optional) for side in (reference, prediction)]
-        if self.tracks == "source":
-            sides[0]["repeat"] = dcase_segment_sums.repeats(sides[0])
-        sides = [in_order(side, self.row_order) for side in sides]
         frames = self._frames(sides, clips)
         references, predictions = (within(side, self.classes, frames) for side in sides)
         cells = group(references, predictions, ("clip", "class", "frame"))
+        if self.tracks == "source":
+            references["repeat"] = dcase_segment_sums.repeats(cells, references["source"])
+        cells = in_order(cells, references, predictions, self.row_order)
         pairs = pair(cells, references, predictions, self.angle)
         layout = dcase_segment_sums.lay_out(cells, self.segment_frames, self.classes, clips)
         threshold_deg = self.doa_threshold_deg + self.rounding_deg
