@@ -330,3 +330,12 @@ def test_options_either_work_or_are_refused_in_one_line(name, options):
 
 
 FUZZED = scenes(2)
+
+
+def test_a_clip_without_the_distances_that_a_protocol_needs_is_named(tmp_path):
+    for side in ("reference", "prediction"):
+        (tmp_path / side).mkdir()
+        for name, distance in (("a", ",200" if side == "reference" else ",2.0"), ("b", "")):
+            (tmp_path / side / f"{name}.csv").write_text(f"0,1,0,10,0{distance}\n1,1,0,10,0{distance}\n")
+    with pytest.raises(ValueError, match="dcase2024, clip b: reference must have a distance in every row"):
+        evaluate(tmp_path / "reference", tmp_path / "prediction", "dcase2024")

@@ -134,7 +134,7 @@ def test_a_missing_distance_is_an_error_where_it_is_evaluated():
     side = table([(0, *row(0)), (0, *row(1))])
     for broken, message in (
         (side.drop(columns="distance"), "reference must have a distance in every row that has a partner"),
-        (side.assign(distance=np.nan), "got none in clip 0"),
+        (side.assign(distance=np.nan), "in every row that has a partner, got none"),
     ):
         with pytest.raises(ValueError, match=message):
             protocol("dcase2024").count(broken, side, 1)

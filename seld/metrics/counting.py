@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from seld.metrics.inputs import Pair, Paired, Rows, chunks, pair
-from seld.metrics.protocol import Protocol, Sums
+from seld.metrics.protocol import ClipError, Protocol, Sums
 from seld.metrics.results import concatenate
 
 GROUP = 32
@@ -124,7 +124,10 @@ def _count(
         warnings.simplefilter("always")
         for chunk in read(group):
             for name, protocol in protocols.items():
-                parts[name].append(protocol.count(chunk.reference, chunk.prediction, len(chunk.names)))
+                try:
+                    parts[name].append(protocol.count(chunk.reference, chunk.prediction, len(chunk.names)))
+                except ClipError as error:
+                    raise ValueError(f"{name}, clip {chunk.names[error.clip]}: {error}") from None
     sums = {name: concatenate(part) for name, part in parts.items()}
     return _Group(sums, [(one.category, str(one.message)) for one in caught])
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from seld.metrics.cells import Cells, group
 from seld.metrics.dcase_rows import EPS, Columns, Pairs, crowded, errors, in_order, pair, sum_by, take
-from seld.metrics.protocol import Sums
+from seld.metrics.protocol import ClipError, Sums
 
 _CELL = ("clip", "frame", "class")
 
@@ -108,7 +108,7 @@ def _distances(side: Columns, rows: np.ndarray, what: str) -> np.ndarray:
     distance = side["distance"][rows] if "distance" in side else np.full(len(rows), np.nan)
     if np.isnan(distance).any():
         clip = int(side["clip"][rows[np.isnan(distance).argmax()]])
-        raise ValueError(f"{what} must have a distance in every row that has a partner, got none in clip {clip}")
+        raise ClipError(clip, f"{what} must have a distance in every row that has a partner, got none")
     return distance
 
 
