@@ -3,6 +3,7 @@
 As in the DCASE baselines (Perotin et al., 2018; Cao et al., 2019), or with the energy taken over bands.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,16 +15,16 @@ from seld.audio import SAMPLE_RATE
 from seld.features.config import FeatureConfig
 from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, products
 
-WXYZ = [0, 3, 1, 2]  # where they are in ACN order
-_XYZ = [2, 0, 1]  # in Y, Z, X
 _DCASE_ENERGY = 1e-8  # what the DCASE baselines add to the energy of a bin
 _DECAY_S = 0.7  # time in which reverberation is expected to decay by 60 dB
 _DECAY_MARGIN_DB = 3.0  # how far above that decay a bin has to be to count
-_LAG = 2  # frames whose windows overlap with that of a frame
+_LAG = 2  # frames before one whose windows overlap with its window
+_NEPER_PER_DB = math.log(10) / 10  # of powers
+_NOTHING = -1e4  # log energy of what was before the recording
 
 
 class _Past(NamedTuple):
-    """Energies (B, 1, frames, bins) from before a block that reverberation may be left of."""
+    """Log energies (B, 1, frames, bins) from before a block, which reverberation may be left of."""
 
     loudest: Tensor
     """what was left of all earlier sound in the frame before those of `latest`; one frame"""
@@ -63,10 +64,10 @@ class LogMelIntensity(Features):
             power = products(spectrum, spectrum)
             intensity = products(spectrum[:, :1], spectrum[:, 1:])  # y, z, x
             bands = self.mel(power)
-            features = [decibels(bands)[:, WXYZ], self._intensity(intensity, power, bands)[:, _XYZ]]
+            features = [*x_first(decibels(bands)), *x_first(self._intensity(intensity, power, bands))]
             if self.config.direct:
                 direct, past = self._direct(intensity, power.sum(1, keepdim=True) / 2, past)
-                features.append(direct[:, _XYZ])
+                features += x_first(direct)
             pieces.append(torch.cat(features, 1))
         return torch.cat(pieces, 2)
 
@@ -94,17 +95,19 @@ class LogMelIntensity(Features):
         The loudest that is left of earlier frames falls by 60 dB in _DECAY_S. The two frames before do not
         count: their windows overlap with this one's.
         """
+        level = energy.clamp_min(FLOOR).log()
         if past is None:
-            past = _Past(torch.zeros_like(energy[:, :, :1]), torch.zeros_like(energy[:, :, :1]).repeat(1, 1, _LAG, 1))
-        energy = energy.clamp_min(FLOOR)
-        decay_db = 60 * self.config.hop / SAMPLE_RATE / _DECAY_S
-        series = torch.cat([past.loudest, past.latest, energy], 2)
-        steps = torch.arange(series.shape[2] - _LAG, device=energy.device, dtype=energy.dtype).unsqueeze(1)
-        raised = 10 ** (steps * (decay_db / 10))
-        # Raised by what has decayed since the start of the block, the loudest that is left is a running maximum.
-        left = (series[:, :, :-_LAG] * raised).cummax(2).values / raised
-        before = 10 ** ((_DECAY_MARGIN_DB - _LAG * decay_db) / 10) * left[:, :, 1:]
-        return (1 - before / energy).clamp_min(0), _Past(left[:, :, -1:], series[:, :, -_LAG:])
+            nothing = torch.full_like(level[:, :, :1], _NOTHING)
+            past = _Past(nothing, nothing.expand(-1, -1, _LAG, -1))
+        series = torch.cat([past.loudest, past.latest, level], 2)
+        per_frame = _NEPER_PER_DB * 60 * self.config.hop / SAMPLE_RATE / _DECAY_S
+        frames = series.shape[2] - _LAG
+        fallen = per_frame * torch.arange(frames, device=level.device, dtype=level.dtype).unsqueeze(1)
+        # Raised by what has decayed since the block began, the loudest that is left is a running maximum.
+        left = (series[:, :, :-_LAG] + fallen).cummax(2).values - fallen
+        margin = _NEPER_PER_DB * _DECAY_MARGIN_DB - _LAG * per_frame
+        share = 1 - (left[:, :, 1:] + margin - level).exp()
+        return share.clamp_min(0), _Past(left[:, :, -1:], series[:, :, -_LAG:])
 
 
 def turn_features(features: Tensor, rotation: Tensor) -> Tensor:
@@ -116,6 +119,12 @@ def turn_features(features: Tensor, rotation: Tensor) -> Tensor:
     vectors = features[:, 4:].unflatten(1, (-1, 3))
     turned = torch.einsum("bij,bkj...->bki...", rotation, vectors).flatten(1, 2)
     return torch.cat([features[:, :1], level, turned], 1)
+
+
+def x_first(channels: Tensor) -> list[Tensor]:
+    """Channels (W,) Y, Z, X one by one in the order (W,) X, Y, Z."""
+    *omni, y, z, x = channels.split(1, 1)
+    return [*omni, x, y, z]
 
 
 def rotations(symmetries: Sequence[Symmetry], like: Tensor) -> Tensor:

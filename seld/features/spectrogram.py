@@ -15,8 +15,8 @@ from seld.features.config import FeatureConfig
 
 LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to about zero mean, unit variance
 FLOOR = 1e-10  # power; -100 dB
-_BLOCK = 50  # frames; what is made of them fits the second-level cache
-_TINY = 1e-30  # power of a bin that has no phase
+_BLOCK = 100  # frames; what is made of them stays in the cache, and the overhead of calls is small
+_TINY = 1e-20  # power of a bin that has no phase
 
 
 class Features(nn.Module):
