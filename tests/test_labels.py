@@ -11,7 +11,7 @@ def table(*rows):
 
 
 def test_rows_survive_writing_and_reading(tmp_path):
-    rows = table((0, 3, 1, -180, 40), (0, 3, 2, 179, -90), (7, 0, 0, 12, 0)).assign(distance=[50, 120, 7])
+    rows = table((0, 3, 1, -180, 40), (0, 3, 2, 179, -90), (7, 0, 0, 12, 0)).assign(distance=[0.5, 1.2, 0.07])
     write_rows(tmp_path / "clip.csv", rows)
     assert (tmp_path / "clip.csv").read_text() == "0,3,1,-180,40,50\n0,3,2,179,-90,120\n7,0,0,12,0,7\n"
     pd.testing.assert_frame_equal(read_rows(tmp_path / "clip.csv"), rows, check_dtype=False)
