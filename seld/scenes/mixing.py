@@ -50,7 +50,7 @@ def make_clip(rng: np.random.Generator, events: Events, config: SceneConfig) -> 
     samples = round(config.clip_seconds * SAMPLE_RATE)
     audio = np.zeros((4, samples), dtype=np.float32)
     for event in schedule:
-        wet = render(rng, event.sound.audio, room, event.path)
+        wet = render(rng, event.sound.audio, room, event.path)[0].audio
         add_at(audio, wet * level_gain(wet[0, : len(event.sound.audio)], event.level_db), event.onset_s)
     rows = label_rows(schedule, room, config.clip_seconds)
     snr_db = rng.uniform(*config.snr_db)
