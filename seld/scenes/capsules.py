@@ -87,25 +87,20 @@ def encode_capsules(array: Array, arrivals: Arrivals, responses: int, samples: i
         shift: samples added to every delay, at least `margin` less the smallest delay; what comes before sample 0
             or after the end is left out.
     """
-    out = np.empty((responses, array.channels, samples), dtype=np.float32)
+    from seld.scenes.scattering import scatter  # numba takes long to import
+
+    out = np.zeros((array.channels, responses, samples), dtype=np.float32)
     distance = arrivals.delay_s * SPEED_OF_SOUND
     table, first = kernels(array), centre(array)
-    gain = arrivals.gain.astype(np.float32)
-    row = arrivals.response * samples
     for microphone in range(array.channels):
         way = paths(array, microphone, arrivals.direction, distance)
         at = (arrivals.delay_s + way.extra_m / SPEED_OF_SOUND) * SAMPLE_RATE + shift
         whole = np.floor(at).astype(np.int64)
         step = np.rint((at - whole) * STEPS).astype(np.int64)
-        begin = whole - first
-        kept = np.flatnonzero((begin >= 0) & (begin + table.shape[-1] <= samples))
-        chosen = table[angle_index(array, way.angle[kept]), step[kept]]
-        scaled = gain[kept] * way.level[kept, None].astype(np.float32)
-        wave = (scaled[:, None] @ chosen)[:, 0]
-        index = (row[kept] + begin[kept])[:, None] + np.arange(table.shape[-1])
-        total = np.bincount(index.ravel(), wave.ravel(), minlength=responses * samples)
-        out[:, microphone] = total.reshape(responses, samples)
-    return out
+        gain = (arrivals.gain * way.level[:, None]).astype(np.float32)
+        row = angle_index(array, way.angle)
+        scatter(out[microphone], arrivals.response, whole - first, gain, table, row, step)
+    return out.swapaxes(0, 1)
 
 
 @functools.cache
