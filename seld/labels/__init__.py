@@ -11,6 +11,7 @@ from seld.labels.formats import CLASSES_2019, COLUMNS, FORMATS, FRAME_SECONDS, F
 from seld.labels.grid import Grid, grid_from_rows, rows_from_grid
 from seld.labels.memory import unit_doubt
 from seld.labels.reading import line_of, read_clips, read_rows
+from seld.labels.resampling import change_frames
 from seld.labels.writing import layout_for, write_rows
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Format",
     "Grid",
     "Layout",
+    "change_frames",
     "check_rows",
     "find_format",
     "grid_from_rows",

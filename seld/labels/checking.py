@@ -81,8 +81,12 @@ def shown(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
-def check_rows(rows: pd.DataFrame, what: str) -> pd.DataFrame:
-    """A table given by a user, in the columns, types and bounds of `seld.labels`; azimuth 180 becomes -180.
+def check_rows(rows: pd.DataFrame, what: str, wraps: bool = True) -> pd.DataFrame:
+    """A table given by a user, in the columns, types and bounds of `seld.labels`.
+
+    Args:
+        what: the table in words, for messages.
+        wraps: whether azimuth 180 becomes -180.
 
     Raises:
         ValueError: begins with `what` and names the columns that are missing, or the row and column at fault.
@@ -98,7 +102,8 @@ def check_rows(rows: pd.DataFrame, what: str) -> pd.DataFrame:
         raise ValueError(f"{what}, row {fault.row}: {rule(fault.column, value)}")
     types = {name: np.int64 if name in _WHOLE else np.float64 for name in names}
     checked = pd.DataFrame({name: values.astype(types[name]) for name, values in columns.items()})
-    checked["azimuth"] = wrapped(checked["azimuth"].to_numpy())
+    if wraps:
+        checked["azimuth"] = wrapped(checked["azimuth"].to_numpy())
     return checked
 
 

@@ -28,13 +28,18 @@ def write_rows(path: str | Path, rows: pd.DataFrame, format: str = "seld", decim
     """
     chosen = find_format(format)
     layout = layout_for(rows, chosen)
-    table = _events(rows, layout) if layout.events else _columns(rows, layout, decimals or 0)
+    if len(rows) == 0:
+        table = pd.DataFrame(columns=list(layout.columns))
+    else:
+        table = _events(rows, layout) if layout.events else _columns(rows, layout, decimals or 0)
     with atomic_path(path) as temporary:
         table.to_csv(temporary, header=list(layout.header) or False, index=False, lineterminator="\n")
 
 
 def layout_for(rows: pd.DataFrame, format: Format) -> Layout:
-    """The layout that a table would be written in."""
+    """The layout that a table is written in; silence fits into any."""
+    if len(rows) == 0:
+        return format.layouts[0]
     lacking = {}
     for layout in format.layouts:
         needed = [name for name in ("distance", "onscreen") if name in layout.columns]
@@ -66,15 +71,14 @@ def _columns(rows: pd.DataFrame, layout: Layout, decimals: int) -> pd.DataFrame:
 
 def _short(values: np.ndarray) -> np.ndarray:
     """Whole numbers without a point."""
-    whole = values == np.round(values)
-    if whole.all():
+    if (values == np.round(values)).all() and (np.abs(values) < 2**53).all():
         return values.astype(np.int64)
     return np.array([repr(value).removesuffix(".0") for value in values.tolist()], dtype=object)
 
 
 def _events(rows: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Frames of 20 ms to events: consecutive ones of a source that stays where it is."""
-    if len(rows) and rows["class"].max() >= len(CLASSES_2019):
+    if rows["class"].max() >= len(CLASSES_2019):
         raise ValueError(f"class must be below {len(CLASSES_2019)} in format {layout.name}, got {rows['class'].max()}")
     rows = rows.reset_index(drop=True)
     rows = rows.assign(repeat=rows.groupby(["frame", "class", "source"]).cumcount())
