@@ -74,10 +74,9 @@ def test_room_responses_count_from_where_the_listener_stands_and_looks(tmp_path)
     expected = [[2, 0, 0], [0, 1, 0]]
     sources = np.array([[1.0, 3, 1], [0, 1, 1]])
     new = write(
-        tmp_path / "new.sofa", "SingleRoomSRIR", clicks(2, 1), SourcePosition=sources,
-        ListenerPosition=np.array([[1.0, 1, 1], [1, 1, 1]]), ListenerView=np.array([[0.0, 1, 0], [0, 1, 0]]),
-        ListenerUp=np.array([[0.0, 0, 1], [0, 0, 1]]), SourceView=np.array([[1.0, 0, 0], [1, 0, 0]]),
-        SourceUp=np.array([[0.0, 0, 1], [0, 0, 1]]), MeasurementDate=np.zeros(2),
+        tmp_path / "new.sofa", "SimpleFreeFieldHRIR", clicks(2, 2), SourcePosition=sources,
+        SourcePosition_Type="cartesian", SourcePosition_Units="metre", ListenerPosition=np.array([[1.0, 1, 1]]),
+        ListenerView=np.array([[0.0, 1, 0]]),
     )  # fmt: skip
     np.testing.assert_allclose(read_sofa(new).positions_m, expected, atol=1e-9)
     old = write_old(
