@@ -29,6 +29,8 @@ from seld.scenes import SceneConfig, make_scenes, render_scenes
 
 @dataclass(kw_only=True)
 class Config(SceneConfig):
+    """What the scenes are made of, and where they go."""
+
     output: str
     """folder to fill"""
     workers: int = 1

@@ -72,13 +72,25 @@ def test_a_folder_of_an_older_version_is_gone_on_with(tmp_path):
     make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
     path = tmp_path / "scenes_train.json"
     stored = json.loads(path.read_text())
-    for key in ("formats", "responses", "ambience"):
+    for key in ("formats", "responses", "ambience", "arrays"):
         del stored[key]
     path.write_text(json.dumps(stored))
     make_scenes(SceneConfig(clips=2, clip_seconds=1.0), tmp_path, progress=False)
     assert len(list((tmp_path / "foa_dev").iterdir())) == 2
     with pytest.raises(ValueError, match=r"made with formats \['foa'\], not \['mic'\]"):
         make_scenes(SceneConfig(clips=2, clip_seconds=1.0, formats=["mic"]), tmp_path, progress=False)
+
+
+def test_an_array_file_that_was_changed_is_refused(tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_text("name: two\npositions_m: [[0, 0.1, 0], [0, -0.1, 0]]\n")
+    config = SceneConfig(clips=1, clip_seconds=1.0, formats=[str(file)])
+    make_scenes(config, tmp_path / "out", progress=False)
+    assert read_audio(tmp_path / "out" / "two_dev" / "fold3_room0001_mix001.flac").shape == (2, SAMPLE_RATE)
+    make_scenes(config, tmp_path / "out", progress=False)
+    file.write_text("name: two\npositions_m: [[0, 0.2, 0], [0, -0.2, 0]]\n")
+    with pytest.raises(ValueError, match="holds train scenes made with arrays"):
+        make_scenes(config, tmp_path / "out", progress=False)
 
 
 def test_classes_are_the_subfolders_and_differ_in_no_split(tmp_path):

@@ -56,12 +56,13 @@ def test_a_set_is_read_aligned_with_its_positions(tmp_path):
     np.testing.assert_allclose(room.positions_m, 1.5 * unit_from_degrees(AZIMUTHS.astype(float), np.zeros(36)))
 
 
-def test_another_rate_is_resampled_and_json_and_cartesian_tables_are_read(tmp_path):
+def test_another_rate_is_resampled_and_json_and_cartesian_tables_are_read(tmp_path, caplog):
     write_set(tmp_path, azimuths=[90], rate=48_000)
     (tmp_path / "positions.csv").unlink()
     (tmp_path / "positions.json").write_text(json.dumps([{"file": "at90.wav", "x_m": 0, "y_m": 1.5, "z_m": 0}]))
     room = open_room(str(tmp_path), FOA)
     np.testing.assert_allclose(room.positions_m, [[0, 1.5, 0]])
+    assert caplog.messages == [f"{tmp_path}: responses resampled from 48000 Hz to 24000 Hz"]
     response = room.audio[0]
     assert np.argmax(np.abs(response[0])) - LEAD in (0, 1, 2, 3)
     assert response.shape[1] < 0.11 * SAMPLE_RATE

@@ -37,7 +37,7 @@ def describe(scene: Scene) -> dict[str, Any]:
         room = {"responses": scene.room.name}
     return {
         "clip_seconds": scene.clip_seconds,
-        "formats": [_describe_array(array) for array in scene.formats],
+        "formats": [describe_array(array) for array in scene.formats],
         "sounds": scene.sounds,
         "room": room,
         "snr_db": scene.snr_db,
@@ -45,6 +45,14 @@ def describe(scene: Scene) -> dict[str, Any]:
         "noise": _describe_noise(scene.noise),
         "events": [_describe_event(event) for event in scene.events],
     }
+
+
+def describe_array(array: Array) -> str | dict[str, Any]:
+    """Its name when it is built in, or all of it, so that no other file is needed."""
+    if ARRAYS.get(array.name) == array:
+        return array.name
+    given = {field.name: field.default for field in dataclasses.fields(Array)}
+    return {name: getattr(array, name) for name in _ARRAY if getattr(array, name) != given[name]}
 
 
 def read_description(value: Any, formats: list[str] | None = None, sounds: str | None = None) -> Scene:
@@ -79,14 +87,6 @@ def read_description(value: Any, formats: list[str] | None = None, sounds: str |
         clip_seconds, arrays, sounds, room, tuple(events), keys.number("snr_db", -60, 120), noise,
         keys.number("peak_dbfs", -60, 0),
     )  # fmt: skip
-
-
-def _describe_array(array: Array) -> str | dict[str, Any]:
-    """Its name when it is built in, or all of it, so that no other file is needed."""
-    if ARRAYS.get(array.name) == array:
-        return array.name
-    given = {field.name: field.default for field in dataclasses.fields(Array)}
-    return {name: getattr(array, name) for name in _ARRAY if getattr(array, name) != given[name]}
 
 
 def _read_array(entry: Any, where: str) -> Array:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from seld.arrays import ARRAYS, find_array
 from seld.files import write_json
 from seld.scenes.config import SPLITS, SceneConfig
-from seld.scenes.description import read_description
+from seld.scenes.description import describe_array, read_description
 from seld.scenes.drawing import draw_scene
 from seld.scenes.events import Events, open_events
 from seld.scenes.scene import Scene
@@ -188,11 +189,12 @@ def _claim(output: Path, config: SceneConfig, events: Events) -> None:
     path = output / f"scenes_{config.split}.json"
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
     # Through JSON and back, so that tuples compare with the lists that were read.
-    wanted = json.loads(json.dumps({**options, "classes": events.classes}))
+    arrays = [describe_array(find_array(name)) for name in config.formats]
+    wanted = json.loads(json.dumps({**options, "classes": events.classes, "arrays": arrays}))
     if path.is_file():
         # A folder of an older version lacks the options that came later.
         default = json.loads(json.dumps(dataclasses.asdict(SceneConfig())))
-        stored = default | _read_json(path)
+        stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | _read_json(path)
         for key in wanted.keys() - {"clips"}:
             if stored.get(key) != wanted[key]:
                 raise ValueError(

@@ -7,11 +7,13 @@ rooms. A source stands at a measured position, or moves along measured positions
 
 import functools
 import json
+import logging
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import soundfile
 import torch
 import torchaudio
 from scipy import fft
@@ -28,6 +30,8 @@ _TABLES = ("positions.csv", "positions.json")
 _ANGLES, _PLACE = ("azimuth", "elevation", "distance_m"), ("x_m", "y_m", "z_m")
 _ONSET = 0.1  # of the peak: where the direct sound begins
 _NEAREST_M = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 class MeasuredRoom(NamedTuple):
@@ -128,22 +132,45 @@ def _read_file(path: FilePath, array: Array) -> tuple[np.ndarray, list[np.ndarra
         audio = np.ascontiguousarray(array.arrange(audio))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if file.sample_rate != SAMPLE_RATE:
-        audio = torchaudio.functional.resample(torch.from_numpy(audio), file.sample_rate, SAMPLE_RATE).numpy()
-    return file.positions_m, list(audio.astype(np.float32))
+    _tell_resampled(path, {file.sample_rate})
+    return file.positions_m, list(_resampled(torch.from_numpy(audio), file.sample_rate).astype(np.float32))
 
 
 def _read_folder(folder: FilePath, array: Array) -> tuple[np.ndarray, list[np.ndarray]]:
     table = next(folder / name for name in _TABLES if (folder / name).is_file())
     files, positions = _read_table(table)
-    responses = []
+    responses, rates = [], set()
     for file in files:
-        audio = read_audio(folder / file).numpy()
+        path = folder / file
+        rate = _rate(path)
+        audio = read_audio(path, sample_rate=rate)
+        rates.add(rate)
         try:
-            responses.append(array.arrange(audio))
+            responses.append(array.arrange(_resampled(audio, rate)))
         except ValueError as error:
-            raise ValueError(f"{folder / file}: {error}") from None
+            raise ValueError(f"{path}: {error}") from None
+    _tell_resampled(folder, rates)
     return positions, responses
+
+
+def _rate(path: FilePath) -> int:
+    """The rate of a sound file; that of the project for one that cannot be read, which read_audio will tell."""
+    try:
+        return soundfile.info(path).samplerate
+    except soundfile.LibsndfileError:
+        return SAMPLE_RATE
+
+
+def _resampled(audio: torch.Tensor, rate: int) -> np.ndarray:
+    if rate != SAMPLE_RATE:
+        audio = torchaudio.functional.resample(audio, rate, SAMPLE_RATE)
+    return audio.numpy()
+
+
+def _tell_resampled(path: FilePath, rates: set[int]) -> None:
+    """Say so once for a set, which can be thousands of files."""
+    for rate in sorted(rates - {SAMPLE_RATE}):
+        _log.warning("%s: responses resampled from %d Hz to %d Hz", path, rate, SAMPLE_RATE)
 
 
 def _read_table(path: FilePath) -> tuple[list[str], np.ndarray]:
