@@ -18,7 +18,7 @@ from seld.audio import SAMPLE_RATE
 
 _GRID = 256  # frequencies at which the mixture is computed, for an array of up to _SPAN_M; linear between them
 _SPAN_M = 0.25
-_MOST_WAVES = 20_000
+_MOST_WAVES = 4000  # for large arrays, of which microphones far apart are incoherent anyway
 _STEPS = 16  # of the mixture that are worked on together
 
 
