@@ -3,12 +3,13 @@
     python recipes/localize.py IN.wav --output OUT.csv --plot OUT.png --model runs/seld
     python recipes/localize.py RECORDINGS --output ESTIMATES --plot FIGURES --model runs/seld
 
-Writes rows frame,class,track,azimuth,elevation (frames of 100 ms, degrees, class 0) without header.
+Writes rows frame,class,track,azimuth,elevation (frames of 100 ms, degrees, class 0) without header. A track is one
+source for as long as it sounds: estimates of all frames are joined (`seld.tracking`).
 """
 
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,8 +17,9 @@ from tqdm import tqdm
 from seld import config
 from seld.clips import SUFFIXES, read_recording
 from seld.labels import write_rows
-from seld.localizer import Localizer, estimated_rows
+from seld.localizer import Localizer, estimated_rows, tracked_rows
 from seld.plots import plot_tracks
+from seld.tracking import TrackingConfig
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,9 @@ class Config:
     """PNG file, or folder, for pictures of the tracks over time"""
     threshold: float | None = None
     """activity above which a track counts as sounding; by default what the model was validated with"""
+    join: bool = True
+    """join estimates into tracks; false: the network's output slots as they are"""
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     device: str = "cpu"
     """torch device that the model runs on"""
 
@@ -50,7 +55,7 @@ def main(options: Config) -> None:
     if options.threshold is not None:
         localizer.threshold = options.threshold
     if options.input.is_file():
-        localize(localizer, options.input, options.output, options.plot)
+        localize(localizer, options.input, options.output, options.plot, options)
         return
     recordings = sorted(path for path in options.input.iterdir() if path.suffix.lower() in SUFFIXES)
     if not recordings:
@@ -60,7 +65,7 @@ def main(options: Config) -> None:
         table = options.output / f"{recording.stem}.csv"
         picture = options.plot / f"{recording.stem}.png" if options.plot else None
         try:
-            localize(localizer, recording, table, picture)
+            localize(localizer, recording, table, picture, options)
         except (ValueError, OSError) as error:  # the other recordings are still worth doing
             failed += 1
             _log.error("%s", error)
@@ -69,10 +74,14 @@ def main(options: Config) -> None:
         sys.exit(1)
 
 
-def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None) -> None:
+def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None, options: Config) -> None:
     """Write the rows of one recording, and draw them when a picture is asked for."""
     audio = read_recording(recording, localizer.features.array)
-    rows = estimated_rows(localizer.locate(audio), localizer.threshold)
+    estimate = localizer.locate(audio)
+    if options.join:
+        rows = tracked_rows(estimate, localizer.threshold, options.tracking)
+    else:
+        rows = estimated_rows(estimate, localizer.threshold)
     write_rows(table, rows)
     if picture:
         plot_tracks(None, rows, picture)

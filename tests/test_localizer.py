@@ -3,7 +3,7 @@ import safetensors.torch
 import torch
 
 from seld.features import FeatureConfig
-from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows
+from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows, tracked_rows
 from seld.weights import save_weights
 
 DOANET = LocalizerConfig(
@@ -160,3 +160,13 @@ def test_pooling_must_fit_the_features():
         Localizer(LocalizerConfig(), FeatureConfig(frames_per_label=4))
     with pytest.raises(ValueError, match="localizer.frequency_pool leaves none of 8 frequency bands"):
         Localizer(LocalizerConfig(), FeatureConfig(mel_bands=8))
+
+
+def test_slots_that_exchange_their_sources_are_two_tracks():
+    front, left = torch.tensor([1.0, 0, 0]), torch.tensor([0, 1.0, 0])
+    doa = torch.stack([torch.stack([front, left]), torch.stack([left, front])]).repeat(10, 1, 1)
+    rows = tracked_rows(Estimate(doa, torch.full((20, 2), 3.0)))
+    assert rows.groupby("source")["azimuth"].agg(["min", "max", "size"]).round(6).values.tolist() == [
+        [0, 0, 20],
+        [90, 90, 20],
+    ]

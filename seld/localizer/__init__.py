@@ -8,31 +8,24 @@ intensity vectors (peaks.py, heads.py).
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from seld.arrays import Array
 from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
-from seld.labels import FRAME_SECONDS, rows_from_grid
+from seld.labels import FRAME_SECONDS
 from seld.localizer.files import array_from, find_model
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
+from seld.localizer.rows import Estimate, estimated_rows, tracked_rows
 from seld.weights import read_weights, save_weights
 
+__all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "tracked_rows"]
+
 _KIND = "seld.localizer"
-
-
-class Estimate(NamedTuple):
-    """What the localizer says of a batch of clips."""
-
-    doa: Tensor
-    """(B, T, M, 3) unit vectors"""
-    activity_logit: Tensor
-    """(B, T, M)"""
 
 
 @dataclass
@@ -254,9 +247,3 @@ class _Block(nn.Sequential):
             nn.ReLU(),
             nn.Dropout2d(dropout),
         )
-
-
-def estimated_rows(estimate: Estimate, threshold: float = 0.5) -> pd.DataFrame:
-    """DCASE rows of one clip's estimates (T, M, 3), (T, M): the tracks whose activity exceeds the threshold."""
-    active = estimate.activity_logit.sigmoid() > threshold
-    return rows_from_grid(estimate.doa.float().cpu().numpy(), active.cpu().numpy())
