@@ -1,0 +1,183 @@
+"""Claps in a recording: when they begin, and how the direct sound of each lies in the channels.
+
+A clap is short and wide-band, and its direct sound comes a few milliseconds before the first reflection; a short
+window around the onset therefore holds little else, also in a reverberant room. Delays within it are found by
+generalized cross-correlation with phase transform (Knapp and Carter, IEEE TASSP 1976), on lags much finer than a
+sample, each frequency weighted by how far it rises above the noise before the clap.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import butter, sosfilt
+
+LOW_HZ, HIGH_HZ = 400.0, 8000.0  # where hand claps have energy and small arrays hear the direction
+BEFORE_S, AFTER_S = 0.0015, 0.003  # of a direct sound, the part that is looked at
+APART_S = 0.15  # claps are further apart; what comes sooner is an echo or a hand that bounces
+
+_RISE_DB = 9.0  # of a clap above what sounds just before it
+_ABOVE_DB = 12.0  # of a clap above the noise of the recording
+_STEP_S = 2e-6  # between lags
+_WIDEST_S = 0.045  # offset of a channel that another clock recorded
+
+
+class Direct(NamedTuple):
+    """The direct sound of each clap in each channel."""
+
+    advance_s: np.ndarray
+    """(claps, channels) how much earlier than the mean of the channels each hears the clap; NaN for dead channels"""
+    agreement: np.ndarray
+    """(channels, channels) mean height of the correlation in [-1, 1], negative for opposite polarity"""
+    level_db: np.ndarray
+    """(claps, channels) above the noise before the clap"""
+    power_db: np.ndarray
+    """(claps, channels) of clap and reverberation"""
+    gains: np.ndarray
+    """(claps, channels) amplitude and sign against the principal component, length 1"""
+
+
+def find_claps(audio: np.ndarray, rate: int, count: int) -> np.ndarray:
+    """Samples (count,) at which the claps of a recording (channels, samples) begin.
+
+    Raises:
+        ValueError: when it holds more or fewer claps; their times are named.
+    """
+    step = max(1, round(0.001 * rate))
+    energy = sosfilt(butter(2, [LOW_HZ, HIGH_HZ], "bandpass", fs=rate, output="sos"), audio) ** 2
+    energy = energy[:, : energy.shape[1] // step * step].reshape(len(audio), -1, step).mean(2)
+    loudest = energy.max(initial=0)
+    if energy.shape[1] < 100 or loudest < 1e-12:
+        raise ValueError(
+            f"recording must hold {count} claps, got {'silence' if loudest < 1e-12 else 'less than 0.1 s'}"
+        )
+    floor = np.maximum(np.quantile(energy, 0.25, axis=1, keepdims=True), 1e-8 * loudest)
+    level = 10 * np.log10((energy / floor).mean(0))
+    power = 10 ** (level / 10)
+    now = 10 * np.log10(uniform_filter1d(power, 3, origin=-1))  # this frame and two after it
+    before = 10 * np.log10(uniform_filter1d(power, 24, origin=11))  # this frame and 23 before it
+    rising = 1 + np.flatnonzero((now[1:] - before[:-1] > _RISE_DB) & (now[1:] > _ABOVE_DB))
+    groups = np.split(rising, np.flatnonzero(np.diff(rising) > APART_S * 1000) + 1) if len(rising) else []
+    starts, heights = _starts(level, groups)
+    chosen = heights >= np.sort(heights)[-min(count, len(heights))] - 6 if len(heights) else heights > 0
+    if chosen.sum() != count:
+        times = ", ".join(f"{start / 1000:.2f}" for start in starts[chosen])
+        found = f"{chosen.sum()} (at {times} s)" if chosen.any() else "none"
+        raise ValueError(f"recording must hold {count} claps, one for each direction, got {found}")
+    return starts[chosen] * step
+
+
+def direct_sound(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> Direct:
+    """The direct sound of claps that begin at `onsets`.
+
+    Args:
+        audio: (channels, samples).
+        reach_s: the largest delay between two channels that the array can have.
+    """
+    shift = _offsets(audio, rate, onsets, reach_s)  # (claps, channels) samples
+    before, after = round((BEFORE_S + reach_s) * rate), round((AFTER_S + reach_s) * rate)
+    pieces = _cut(audio, onsets[:, None] + shift - before, before + after)
+    noise = _cut(audio, onsets[:, None] + shift - 3 * before - after, before + after)
+    window = np.ones(before + after)
+    window[: before // 3] = np.sin(np.linspace(0, np.pi / 2, before // 3)) ** 2
+    window[-after // 3 :] = np.cos(np.linspace(0, np.pi / 2, len(window[-after // 3 :]))) ** 2
+    size = 2 * (before + after)
+    frequency = np.fft.rfftfreq(size, 1 / rate)
+    band = (frequency >= LOW_HZ) & (frequency <= HIGH_HZ)
+    spectrum = np.fft.rfft(pieces * window, size)[..., band]
+    floor = (np.abs(np.fft.rfft(noise * window, size)[..., band]) ** 2).mean(axis=(0, 2), keepdims=True)
+    power = np.abs(spectrum) ** 2
+    alive = power.mean((0, 2)) > np.maximum(2 * floor[0, :, 0], 1e-6 * power.mean((0, 2)).max())
+    lags = np.arange(-reach_s, reach_s + _STEP_S, _STEP_S)
+    kernel = np.exp(-2j * np.pi * frequency[band, None] * lags)
+    advance = np.full(shift.shape, np.nan)
+    heights = np.zeros((len(onsets), len(audio), len(audio)))
+    for clap in range(len(onsets)):
+        share = power[clap] / (power[clap] + floor[0] + 1e-4 * power[clap].max(1, keepdims=True) + 1e-30)
+        advance[clap, alive], heights[clap] = _advance(spectrum[clap], share, alive, kernel, lags)
+    with np.errstate(divide="ignore"):
+        wet = _cut(audio, onsets[:, None] + shift - before, round(0.08 * rate))
+        level = 10 * np.log10(power.mean(2) / np.maximum(floor[..., 0], 1e-30))
+        wet_db = 10 * np.log10((wet**2).mean(2))
+    advance = advance - shift / rate
+    advance -= np.nanmean(advance, axis=1, keepdims=True)
+    return Direct(advance, heights.mean(0), level, wet_db, _gains(spectrum, frequency[band], advance + shift / rate))
+
+
+def _starts(level: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """First frame and height (dB) of each group: what comes far below the group's peak is no direct sound."""
+    starts, heights = [], []
+    for group in groups:
+        height = level[group[0] : group[-1] + 10].max()
+        loud = level[group[0] : group[-1] + 10] >= height - 15
+        starts.append(group[0] + int(loud.argmax()))
+        heights.append(height)
+    return np.array(starts, dtype=int), np.array(heights)
+
+
+def _offsets(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> np.ndarray:
+    """Whole samples (claps, channels) by which channels of another clock lag, 0 where they do not.
+
+    A channel lags when its own onsets do so from clap to clap by about the same time, or one that grows evenly.
+    """
+    margin, width = round(_WIDEST_S * rate), max(1, round(0.0003 * rate))
+    energy = uniform_filter1d(_cut(audio, np.tile(onsets[:, None], len(audio)) - margin, 2 * margin) ** 2, width)
+    noise = energy[..., : margin // 3].mean(2, keepdims=True)
+    loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 5 * noise)
+    first = np.where(loud.any(2), loud.argmax(2), np.nan)
+    with np.errstate(all="ignore"):
+        lag = first - np.nanmedian(first, axis=1, keepdims=True)
+    shift = np.zeros(lag.shape, dtype=int)
+    for channel, late in enumerate(lag.T):
+        if np.isnan(late).any() or np.abs(late).max() < (reach_s + 0.001) * rate:
+            continue
+        trend = np.polyfit(onsets, late, 1 if len(onsets) > 3 else 0)
+        even = np.abs(late - np.polyval(trend, onsets)).max() < (reach_s + 0.0005) * rate
+        shift[:, channel] = np.round(np.polyval(trend, onsets)) if even else 0
+    return shift
+
+
+def _cut(audio: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
+    """Pieces (claps, channels, length) that begin at `start` (claps, channels); silence beyond the ends."""
+    padded = np.pad(audio, ((0, 0), (length, length)))
+    at = np.clip(start + length, 0, padded.shape[1] - length)
+    return padded[np.arange(len(audio))[:, None], at[..., None] + np.arange(length)]
+
+
+def _advance(
+    spectrum: np.ndarray, share: np.ndarray, alive: np.ndarray, kernel: np.ndarray, lags: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Advance (living channels,) of one clap and heights (channels, channels) of the correlations of its pairs.
+
+    Each pair gives a difference of two channels; a pair that contradicts the others, as one does that has taken a
+    reflection, loses its weight (least squares reweighted after Cauchy).
+    """
+    channels = np.flatnonzero(alive)
+    heights = np.eye(len(spectrum))
+    rows, differences, weights = [], [], []
+    phase = spectrum / np.maximum(np.abs(spectrum), 1e-30)
+    for i, j in itertools.combinations(range(len(channels)), 2):
+        a, b = channels[i], channels[j]
+        weight = share[a] * share[b]
+        curve = ((phase[a] * phase[b].conj() * weight) @ kernel).real / weight.sum()
+        peak = int(np.abs(curve).argmax())
+        heights[a, b] = heights[b, a] = curve[peak]
+        rows.append(np.eye(len(channels))[i] - np.eye(len(channels))[j])
+        differences.append(lags[peak])
+        weights.append(curve[peak] ** 2)
+    rows, differences, weights = np.array(rows), np.array(differences), np.array(weights)
+    advance, trust = np.zeros(len(channels)), np.ones(len(weights))
+    for _ in range(8 if len(weights) else 0):
+        scale = np.sqrt(weights * trust)
+        advance = np.linalg.lstsq(rows * scale[:, None], differences * scale, rcond=None)[0]
+        trust = 1 / (1 + ((rows @ advance - differences) / 2e-5) ** 2)
+    return advance, heights
+
+
+def _gains(spectrum: np.ndarray, frequency: np.ndarray, advance_s: np.ndarray) -> np.ndarray:
+    """Principal component (claps, channels) over frequencies, after delays are undone; length 1."""
+    late = -2j * np.pi * frequency * np.nan_to_num(advance_s)[..., None]
+    aligned = spectrum * np.exp(late)
+    covariance = np.einsum("ncf,ndf->ncd", aligned, aligned.conj()).real
+    return np.linalg.eigh(covariance)[1][..., -1]

@@ -1,0 +1,140 @@
+"""Which microphones, turned how, recorded by which clocks explain the delays of claps at known directions.
+
+Simple explanations are preferred: each further fault costs a penalty, of the size that a criterion of information
+would give it (Schwarz, Annals of Statistics, 1978), or more where a fault is unlikely. Candidates come from the axis
+symmetries and yaws in steps, each with the channels as they are and in the order that suits it best (linear
+assignment); the better ones are refined.
+"""
+
+import itertools
+from functools import cache
+
+import numpy as np
+from scipy.optimize import least_squares, linear_sum_assignment
+from scipy.spatial.transform import Rotation
+
+from seld.arrays.delays import CLOCKS, Evidence, Explanation, expected_advance, fit, solve
+from seld.geometry import axis_symmetries
+
+MIRROR = np.diag([1.0, -1.0, 1.0])  # left and right exchanged
+
+# Penalties: of a kind of fault, of each channel that is concerned, of a turn about the vertical axis (and one that is
+# no right angle), of axes that are exchanged, of any other turn, of a mirror, of another size.
+_FAULT, _MOVED = 12.0, 2.0
+_YAW, _OBLIQUE, _AXES, _ANY, _MIRRORED, _SCALED = 12.0, 2.0, 16.0, 20.0, 4.0, 14.0
+
+
+def explain(evidence: Evidence) -> list[Explanation]:
+    """Explanations of the delays, the best one first.
+
+    Misfits are divided by that of the best one where it is above what the precision allows, so that a
+    reverberant or distant recording is not taken for one of many faults.
+    """
+    found: list[Explanation] = []
+    claps, channels = evidence.advance_s.shape
+    for clock in CLOCKS[: 1 + (claps >= 3) + (claps >= 5)]:
+        found += _candidates(evidence, clock)
+    best = min(found, key=lambda one: one.misfit + one.penalty)
+    inflation = max(1.0, best.misfit / max(1, claps * (channels - 1)))
+    different: dict[bytes, Explanation] = {}
+    for one in sorted(found, key=lambda one: one.misfit / inflation + one.penalty):
+        key = np.r_[one.permutation, one.rotation.ravel().round(1), round(one.scale, 1), one.clock.any(1)] + 0.0
+        different.setdefault(key.tobytes(), one._replace(misfit=one.misfit / inflation))
+    return list(different.values())
+
+
+def unexplained(evidence: Evidence, best: Explanation) -> float:
+    """The share of the delays' size that an explanation leaves, 0 to 1, after the told directions have moved a bit."""
+    size = np.sqrt((evidence.advance_s**2).mean())
+    return float(np.sqrt((best.left_s**2).mean()) / max(size, 1e-9))
+
+
+def _candidates(evidence: Evidence, clock: str) -> list[Explanation]:
+    """Explanations with this freedom of the clocks: from many starts, the better ones refined."""
+    same = np.arange(evidence.advance_s.shape[1])
+    found, kept, moved = [], [], []
+    for rotation in _starts():
+        order = _assign(evidence, rotation, clock)
+        kept.append(_priced(evidence, same, rotation, clock, free_scale=True))
+        moved.append(_priced(evidence, order, rotation, clock, free_scale=True))
+        found += [_priced(evidence, permutation, rotation, clock, free_scale=False) for permutation in (same, order)]
+    order = _exchange(evidence, _assign(evidence, np.eye(3), clock), clock)
+    found.append(_priced(evidence, order, np.eye(3), clock, free_scale=False))
+    for starts in (kept, moved):
+        for start in sorted(starts, key=lambda one: one.misfit)[:4]:
+            for only_yaw in (True, False):
+                turned = _refine(evidence, start, clock, only_yaw)
+                found += [_priced(evidence, start.permutation, turned, clock, free) for free in (False, True)]
+    return found + kept + moved
+
+
+@cache
+def _starts() -> tuple[np.ndarray, ...]:
+    """Rotations and mirrors to begin with."""
+    yaws = [Rotation.from_euler("z", degrees, degrees=True).as_matrix() for degrees in range(15, 360, 15)]
+    oblique = [yaw for yaw in yaws if np.abs(yaw).max() < 0.999]
+    return (*axis_symmetries(), *oblique, *(yaw @ MIRROR for yaw in oblique))
+
+
+def _priced(
+    evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray, clock: str, free_scale: bool
+) -> Explanation:
+    """The best explanation of this kind with its penalty."""
+    clocks = CLOCKS.index(clock) * (_FAULT + 3.0 * (len(permutation) - 1))
+    penalty = _turn_penalty(rotation) + _moved(permutation) + _SCALED * free_scale + clocks
+    return fit(evidence, permutation, rotation, clock, free_scale)._replace(penalty=penalty)
+
+
+def _turn_penalty(rotation: np.ndarray) -> float:
+    """What it costs to believe in this rotation or mirror: none, about the vertical axis, of axes, any."""
+    is_mirrored = np.linalg.det(rotation) < 0
+    proper = rotation @ MIRROR if is_mirrored else rotation
+    if np.abs(proper - np.eye(3)).max() < 1e-9:
+        return (_YAW + _MIRRORED) * is_mirrored
+    oblique = _OBLIQUE * (np.abs(proper).max(1).min() < 1 - 1e-9)
+    kind = _YAW + oblique if proper[2, 2] > 1 - 1e-9 else (_ANY if oblique else _AXES)
+    return kind + _MIRRORED * is_mirrored
+
+
+def _moved(permutation: np.ndarray) -> float:
+    count = int((permutation != np.arange(len(permutation))).sum())
+    return (_FAULT + _MOVED * count) if count else 0.0
+
+
+def _assign(evidence: Evidence, rotation: np.ndarray, clock: str) -> np.ndarray:
+    """The permutation whose expected delays, up to scale and clocks, lie nearest to the measured ones."""
+    expected = expected_advance(evidence.array, evidence.told @ rotation.T)[:, evidence.living]
+    time = evidence.time_s - evidence.time_s[0]
+    terms = np.stack([np.ones(len(time)), time])[: CLOCKS.index(clock)]
+    keep = np.eye(len(time)) - np.linalg.pinv(terms) @ terms if len(terms) else np.eye(len(time))
+    expected = keep @ (expected - expected.mean(1, keepdims=True))
+    measured = keep @ evidence.advance_s
+    return linear_sum_assignment(-(measured.T @ expected))[1]
+
+
+def _exchange(evidence: Evidence, permutation: np.ndarray, clock: str) -> np.ndarray:
+    """A permutation improved by exchanging two channels as long as that lowers the misfit."""
+    best = fit(evidence, permutation, np.eye(3), clock, free_scale=False).misfit
+    improved = len(permutation) <= 12
+    while improved:
+        improved = False
+        for i, j in itertools.combinations(range(len(permutation)), 2):
+            other = permutation.copy()
+            other[[i, j]] = other[[j, i]]
+            misfit = fit(evidence, other, np.eye(3), clock, free_scale=False).misfit
+            if misfit < best - 1e-6:
+                best, permutation, improved = misfit, other, True
+    return permutation
+
+
+def _refine(evidence: Evidence, start: Explanation, clock: str, only_yaw: bool) -> np.ndarray:
+    """The best rotation near that of `start`: about the vertical axis only, or about any."""
+
+    def turned(angles: np.ndarray) -> np.ndarray:
+        vector = np.r_[0, 0, angles] if only_yaw else angles
+        return Rotation.from_rotvec(vector).as_matrix() @ start.rotation
+
+    def left(angles: np.ndarray) -> np.ndarray:
+        return solve(evidence, start.permutation, turned(angles), clock, free_scale=True)[0]
+
+    return turned(least_squares(left, np.zeros(1 if only_yaw else 3), max_nfev=25).x)
