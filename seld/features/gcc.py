@@ -55,7 +55,7 @@ class LogMelGcc(Features):
         pairs = turned_pairs(self.array, symmetry)
         correlation = features[self.inputs :][pairs.index] * pairs.sign.to(features)[:, None, None]
         lag = torch.arange(self.bands) - (self.bands + 1) // 2
-        opposite = (-lag + (self.bands + 1) // 2)
+        opposite = -lag + (self.bands + 1) // 2
         opposite = torch.where(opposite < self.bands, opposite, torch.arange(self.bands))
         swapped = pairs.swapped.to(features.device)[:, None, None]
         return torch.cat([level, torch.where(swapped, correlation[..., opposite], correlation)])

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from seld.arrays import SPEED_OF_SOUND, Array, Symmetry
-from seld.audio import SAMPLE_RATE
 from seld.features.bins import linear_bins
 from seld.features.config import FeatureConfig
 from seld.features.pairs import turned_pairs
@@ -32,9 +31,7 @@ class Phase(Features):
         if array.kind == "foa":
             raise ValueError(f"features.array must be microphones at different places for phase, got {array.name}")
         self.bins = linear_bins(config, array)
-        super().__init__(
-            config, array, array.channels + 2 * len(array.pairs), self.bins.cutoff - self.bins.lowest
-        )
+        super().__init__(config, array, array.channels + 2 * len(array.pairs), self.bins.cutoff - self.bins.lowest)
 
     def forward(self, audio: Tensor) -> Tensor:
         pieces = []
@@ -63,7 +60,9 @@ class Phase(Features):
         sine, cosine = features[self.inputs :].chunk(2)
         turn = torch.where(pairs.swapped, -pairs.sign, pairs.sign).to(features)[:, None, None]
         level = features[torch.as_tensor(symmetry.permutation)]
-        return torch.cat([level, sine[pairs.index] * turn, cosine[pairs.index] * pairs.sign.to(features)[:, None, None]])
+        return torch.cat(
+            [level, sine[pairs.index] * turn, cosine[pairs.index] * pairs.sign.to(features)[:, None, None]]
+        )
 
 
 def pair_delays(array: Array, directions: np.ndarray) -> np.ndarray:
