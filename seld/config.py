@@ -36,13 +36,13 @@ C = TypeVar("C")
 class DataConfig:
     """Where the clips lie; scenes are made for the splits that are given no folder."""
 
-    folder: Path | list[Path] | None = None
+    folder: list[str] | str | None = None
     """folder in DCASE layout that the folds of all splits are taken from; a list of them is read as one"""
-    train: Path | list[Path] | None = None
+    train: list[str] | str | None = None
     """folder (or list) to train on, when it is not data.folder"""
-    validation: Path | list[Path] | None = None
+    validation: list[str] | str | None = None
     """folder (or list) to choose the best epoch on, when it is not data.folder"""
-    test: Path | list[Path] | None = None
+    test: list[str] | str | None = None
     """folder (or list) for the final table, when it is not data.folder"""
     train_folds: list[int] | None = None
     """folds to train on, by the numbers that names begin with (fold3_room1_mix001); by default all of the folder"""
