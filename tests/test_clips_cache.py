@@ -193,7 +193,8 @@ def test_a_file_that_is_cut_in_use_is_named(folder):
 def test_two_processes_fill_one_cache(folder):
     script = (
         "import sys; from pathlib import Path; from test_clips_cache import opened, statistics\n"
-        "clips = opened(Path(sys.argv[1])); print(clips.made, sum(clip.features.double().sum().item() for clip in clips))"
+        "clips = opened(Path(sys.argv[1]))\n"
+        "print(clips.made, sum(clip.features.double().sum().item() for clip in clips))"
     )
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     command = [sys.executable, "-c", script, str(folder)]
