@@ -17,10 +17,12 @@ LOW_HZ, HIGH_HZ = 400.0, 8000.0  # where hand claps have energy and small arrays
 BEFORE_S, AFTER_S = 0.0015, 0.003  # of a direct sound, the part that is looked at
 APART_S = 0.15  # claps are further apart; what comes sooner is an echo or a hand that bounces
 
-_RISE_DB = 9.0  # of a clap above what sounds just before it
-_ABOVE_DB = 12.0  # of a clap above the noise of the recording
+_RISE_DB = 6.0  # of a clap above what sounds just before it
+_ABOVE_DB = 8.0  # of a clap above the noise of the recording
 _STEP_S = 2e-6  # between lags
 _WIDEST_S = 0.045  # offset of a channel that another clock recorded
+_WET_S = 0.08  # clap and reverberation
+_ALIVE_DB = 3.0  # of clap and reverberation above what was before, in a channel that hears
 
 
 class Direct(NamedTuple):
@@ -30,10 +32,10 @@ class Direct(NamedTuple):
     """(claps, channels) how much earlier than the mean of the channels each hears the clap; NaN for dead channels"""
     agreement: np.ndarray
     """(channels, channels) mean height of the correlation in [-1, 1], negative for opposite polarity"""
-    level_db: np.ndarray
-    """(claps, channels) above the noise before the clap"""
     power_db: np.ndarray
-    """(claps, channels) of clap and reverberation"""
+    """(claps, channels) of clap and reverberation, below full scale"""
+    alive: np.ndarray
+    """(channels,) whether a channel hears claps"""
     gains: np.ndarray
     """(claps, channels) amplitude and sign against the principal component, length 1"""
 
@@ -68,41 +70,82 @@ def find_claps(audio: np.ndarray, rate: int, count: int) -> np.ndarray:
     return starts[chosen] * step
 
 
-def direct_sound(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> Direct:
+def direct_sound(
+    audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float, late_s: np.ndarray | None = None
+) -> Direct:
     """The direct sound of claps that begin at `onsets`.
 
     Args:
         audio: (channels, samples).
-        reach_s: the largest delay between two channels that the array can have.
+        reach_s: the largest delay between two channels that is looked for.
+        late_s: (claps, channels) seconds by which clocks are known to be late; they do not count in `advance_s`.
     """
-    shift = _offsets(audio, rate, onsets, reach_s)  # (claps, channels) samples
+    late = np.zeros((len(onsets), len(audio))) if late_s is None else late_s
+    start = onsets[:, None] + np.round(late * rate).astype(int)
     before, after = round((BEFORE_S + reach_s) * rate), round((AFTER_S + reach_s) * rate)
-    pieces = _cut(audio, onsets[:, None] + shift - before, before + after)
-    noise = _cut(audio, onsets[:, None] + shift - 3 * before - after, before + after)
-    window = np.ones(before + after)
-    window[: before // 3] = np.sin(np.linspace(0, np.pi / 2, before // 3)) ** 2
-    window[-after // 3 :] = np.cos(np.linspace(0, np.pi / 2, len(window[-after // 3 :]))) ** 2
     size = 2 * (before + after)
     frequency = np.fft.rfftfreq(size, 1 / rate)
     band = (frequency >= LOW_HZ) & (frequency <= HIGH_HZ)
-    spectrum = np.fft.rfft(pieces * window, size)[..., band]
-    floor = (np.abs(np.fft.rfft(noise * window, size)[..., band]) ** 2).mean(axis=(0, 2), keepdims=True)
+    window = _window(before, after)
+
+    def spectrum_from(begin: np.ndarray) -> np.ndarray:
+        return np.fft.rfft(_cut(audio, begin, before + after) * window, size)[..., band]
+
+    rest = np.round(late * rate) / rate - late  # a cut on whole samples leaves this much of the clocks
+    spectrum = spectrum_from(start - before) * np.exp(-2j * np.pi * frequency[band] * rest[..., None])
     power = np.abs(spectrum) ** 2
-    alive = power.mean((0, 2)) > np.maximum(2 * floor[0, :, 0], 1e-6 * power.mean((0, 2)).max())
+    # Just before a clap there may be the end of another one's reverberation: the softest piece is noise.
+    floor = np.median(np.abs(spectrum_from(start - 3 * before - after)) ** 2, axis=(0, 2))[:, None]
+    wet_db = _decibels((_cut(audio, start - before, round(_WET_S * rate)) ** 2).mean(2))
+    dry_db = _decibels((_cut(audio, start - before - round(_WET_S * rate), round(_WET_S * rate)) ** 2).mean(2))
+    alive = np.median(wet_db - dry_db, axis=0) > _ALIVE_DB
     lags = np.arange(-reach_s, reach_s + _STEP_S, _STEP_S)
     kernel = np.exp(-2j * np.pi * frequency[band, None] * lags)
-    advance = np.full(shift.shape, np.nan)
+    advance = np.full(late.shape, np.nan)
     heights = np.zeros((len(onsets), len(audio), len(audio)))
     for clap in range(len(onsets)):
-        share = power[clap] / (power[clap] + floor[0] + 1e-4 * power[clap].max(1, keepdims=True) + 1e-30)
+        share = power[clap] / (power[clap] + floor + 1e-4 * power[clap].max(1, keepdims=True) + 1e-30)
         advance[clap, alive], heights[clap] = _advance(spectrum[clap], share, alive, kernel, lags)
-    with np.errstate(divide="ignore"):
-        wet = _cut(audio, onsets[:, None] + shift - before, round(0.08 * rate))
-        level = 10 * np.log10(power.mean(2) / np.maximum(floor[..., 0], 1e-30))
-        wet_db = 10 * np.log10((wet**2).mean(2))
-    advance = advance - shift / rate
-    advance -= np.nanmean(advance, axis=1, keepdims=True)
-    return Direct(advance, heights.mean(0), level, wet_db, _gains(spectrum, frequency[band], advance + shift / rate))
+    covariance = np.einsum("ncf,ndf->ncd", spectrum, spectrum.conj()).real
+    gains = np.linalg.eigh(covariance)[1][..., -1]
+    return Direct(advance, heights.mean(0), wet_db, alive, gains)
+
+
+def late_clocks(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> np.ndarray:
+    """Seconds (claps, channels) by which channels of another clock lag further than `reach_s`, 0 for the others.
+
+    A channel lags when its own onsets do so from clap to clap by about the same time, or one that grows evenly.
+    """
+    margin, width = round(_WIDEST_S * rate), max(1, round(0.0003 * rate))
+    energy = uniform_filter1d(_cut(audio, np.tile(onsets[:, None], len(audio)) - margin, 2 * margin) ** 2, width)
+    noise = energy[..., : margin // 3].mean(2, keepdims=True)
+    loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 5 * noise)
+    first = np.where(loud.any(2), loud.argmax(2), np.nan) / rate
+    late = np.zeros(first.shape)
+    if np.isnan(first).any(0).all():
+        return late
+    # The clock that most channels share is right: the channel to which the others are nearest has it.
+    heard = np.flatnonzero(~np.isnan(first).any(0))
+    apart = np.abs(np.median(first[:, heard, None] - first[:, None, heard], axis=0)).sum(1)
+    lag = first - first[:, heard[apart.argmin()]][:, None]
+    for channel in heard:
+        trend = np.polyfit(onsets, lag[:, channel], 1 if len(onsets) > 3 else 0)
+        line = np.polyval(trend, onsets)
+        if np.abs(lag[:, channel]).max() > reach_s and np.abs(lag[:, channel] - line).max() < reach_s:
+            late[:, channel] = line
+    return late
+
+
+def _window(before: int, after: int) -> np.ndarray:
+    window = np.ones(before + after)
+    rise, fall = before // 3, after // 3
+    window[:rise] = np.sin(np.linspace(0, np.pi / 2, rise)) ** 2
+    window[-fall:] = np.cos(np.linspace(0, np.pi / 2, fall)) ** 2
+    return window
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, 1e-20))
 
 
 def _starts(level: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -114,28 +157,6 @@ def _starts(level: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np
         starts.append(group[0] + int(loud.argmax()))
         heights.append(height)
     return np.array(starts, dtype=int), np.array(heights)
-
-
-def _offsets(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> np.ndarray:
-    """Whole samples (claps, channels) by which channels of another clock lag, 0 where they do not.
-
-    A channel lags when its own onsets do so from clap to clap by about the same time, or one that grows evenly.
-    """
-    margin, width = round(_WIDEST_S * rate), max(1, round(0.0003 * rate))
-    energy = uniform_filter1d(_cut(audio, np.tile(onsets[:, None], len(audio)) - margin, 2 * margin) ** 2, width)
-    noise = energy[..., : margin // 3].mean(2, keepdims=True)
-    loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 5 * noise)
-    first = np.where(loud.any(2), loud.argmax(2), np.nan)
-    with np.errstate(all="ignore"):
-        lag = first - np.nanmedian(first, axis=1, keepdims=True)
-    shift = np.zeros(lag.shape, dtype=int)
-    for channel, late in enumerate(lag.T):
-        if np.isnan(late).any() or np.abs(late).max() < (reach_s + 0.001) * rate:
-            continue
-        trend = np.polyfit(onsets, late, 1 if len(onsets) > 3 else 0)
-        even = np.abs(late - np.polyval(trend, onsets)).max() < (reach_s + 0.0005) * rate
-        shift[:, channel] = np.round(np.polyval(trend, onsets)) if even else 0
-    return shift
 
 
 def _cut(audio: np.ndarray, start: np.ndarray, length: int) -> np.ndarray:
@@ -173,11 +194,3 @@ def _advance(
         advance = np.linalg.lstsq(rows * scale[:, None], differences * scale, rcond=None)[0]
         trust = 1 / (1 + ((rows @ advance - differences) / 2e-5) ** 2)
     return advance, heights
-
-
-def _gains(spectrum: np.ndarray, frequency: np.ndarray, advance_s: np.ndarray) -> np.ndarray:
-    """Principal component (claps, channels) over frequencies, after delays are undone; length 1."""
-    late = -2j * np.pi * frequency * np.nan_to_num(advance_s)[..., None]
-    aligned = spectrum * np.exp(late)
-    covariance = np.einsum("ncf,ndf->ncd", aligned, aligned.conj()).real
-    return np.linalg.eigh(covariance)[1][..., -1]

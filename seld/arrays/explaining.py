@@ -20,7 +20,7 @@ MIRROR = np.diag([1.0, -1.0, 1.0])  # left and right exchanged
 
 # Penalties: of a kind of fault, of each channel that is concerned, of a turn about the vertical axis (and one that is
 # no right angle), of axes that are exchanged, of any other turn, of a mirror, of another size.
-_FAULT, _MOVED = 12.0, 2.0
+FAULT, MOVED = 12.0, 2.0
 _YAW, _OBLIQUE, _AXES, _ANY, _MIRRORED, _SCALED = 12.0, 2.0, 16.0, 20.0, 4.0, 14.0
 
 
@@ -61,8 +61,9 @@ def _candidates(evidence: Evidence, clock: str) -> list[Explanation]:
     order = _exchange(evidence, _assign(evidence, np.eye(3), clock), clock)
     found.append(_priced(evidence, order, np.eye(3), clock, free_scale=False))
     for starts in (kept, moved):
-        for start in sorted(starts, key=lambda one: one.misfit)[:4]:
-            for only_yaw in (True, False):
+        upright = [one for one in starts if one.rotation[2, 2] > 1 - 1e-9]
+        for only_yaw, among in ((True, upright), (False, starts)):
+            for start in sorted(among, key=lambda one: one.misfit)[:3]:
                 turned = _refine(evidence, start, clock, only_yaw)
                 found += [_priced(evidence, start.permutation, turned, clock, free) for free in (False, True)]
     return found + kept + moved
@@ -71,8 +72,8 @@ def _candidates(evidence: Evidence, clock: str) -> list[Explanation]:
 @cache
 def _starts() -> tuple[np.ndarray, ...]:
     """Rotations and mirrors to begin with."""
-    yaws = [Rotation.from_euler("z", degrees, degrees=True).as_matrix() for degrees in range(15, 360, 15)]
-    oblique = [yaw for yaw in yaws if np.abs(yaw).max() < 0.999]
+    degrees = [angle for angle in range(15, 360, 15) if angle % 90]
+    oblique = [Rotation.from_euler("z", angle, degrees=True).as_matrix() for angle in degrees]
     return (*axis_symmetries(), *oblique, *(yaw @ MIRROR for yaw in oblique))
 
 
@@ -80,25 +81,26 @@ def _priced(
     evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray, clock: str, free_scale: bool
 ) -> Explanation:
     """The best explanation of this kind with its penalty."""
-    clocks = CLOCKS.index(clock) * (_FAULT + 3.0 * (len(permutation) - 1))
-    penalty = _turn_penalty(rotation) + _moved(permutation) + _SCALED * free_scale + clocks
+    clocks = CLOCKS.index(clock) * (FAULT + 3.0 * (len(permutation) - 1))
+    penalty = turn_penalty(rotation) + _moved(permutation) + _SCALED * free_scale + clocks
     return fit(evidence, permutation, rotation, clock, free_scale)._replace(penalty=penalty)
 
 
-def _turn_penalty(rotation: np.ndarray) -> float:
+def turn_penalty(rotation: np.ndarray) -> float:
     """What it costs to believe in this rotation or mirror: none, about the vertical axis, of axes, any."""
     is_mirrored = np.linalg.det(rotation) < 0
     proper = rotation @ MIRROR if is_mirrored else rotation
     if np.abs(proper - np.eye(3)).max() < 1e-9:
         return (_YAW + _MIRRORED) * is_mirrored
     oblique = _OBLIQUE * (np.abs(proper).max(1).min() < 1 - 1e-9)
-    kind = _YAW + oblique if proper[2, 2] > 1 - 1e-9 else (_ANY if oblique else _AXES)
-    return kind + _MIRRORED * is_mirrored
+    if proper[2, 2] > 1 - 1e-9:
+        return _YAW + oblique + _MIRRORED * is_mirrored
+    return _ANY + 3 * _MIRRORED * is_mirrored if oblique else _AXES + _MIRRORED * is_mirrored
 
 
 def _moved(permutation: np.ndarray) -> float:
     count = int((permutation != np.arange(len(permutation))).sum())
-    return (_FAULT + _MOVED * count) if count else 0.0
+    return (FAULT + MOVED * count) if count else 0.0
 
 
 def _assign(evidence: Evidence, rotation: np.ndarray, clock: str) -> np.ndarray:
