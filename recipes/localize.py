@@ -1,4 +1,4 @@
-"""Localize the sources of a first-order Ambisonic recording, or of every recording in a folder.
+"""Localize the sources of a recording, or of every recording in a folder, made with the array of the model.
 
     python recipes/localize.py IN.wav --output OUT.csv --plot OUT.png --model runs/seld
     python recipes/localize.py RECORDINGS --output ESTIMATES --plot FIGURES --model runs/seld
@@ -14,8 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from seld import config
-from seld.audio import read_audio
-from seld.clips import SUFFIXES
+from seld.clips import SUFFIXES, read_recording
 from seld.labels import write_rows
 from seld.localizer import Localizer, estimated_rows
 from seld.plots import plot_tracks
@@ -72,7 +71,8 @@ def main(options: Config) -> None:
 
 def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None) -> None:
     """Write the rows of one recording, and draw them when a picture is asked for."""
-    rows = estimated_rows(localizer.locate(read_audio(recording, channels=4)), localizer.threshold)
+    audio = read_recording(recording, localizer.features.array)
+    rows = estimated_rows(localizer.locate(audio), localizer.threshold)
     write_rows(table, rows)
     if picture:
         plot_tracks(None, rows, picture)

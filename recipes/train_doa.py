@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from seld import assignment, config
 from seld.assignment import Layer, matching_cost
-from seld.audio import read_audio
 from seld.classical import intensity_histogram
-from seld.clips import Batch, Clip, ClipData, Segments, find_clips, load_clips
+from seld.clips import Batch, Clip, ClipData, Segments, find_clips, load_clips, read_recording
 from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import read_rows, write_rows
@@ -60,7 +59,7 @@ def main(options: Experiment) -> None:
         folders = {split: scene_folder(options, split) for split in ("train", "validation", "test")}
     fit(options, fabric, run, folders)
     if fabric.global_rank == 0:
-        report(run, find_clips(folders["test"]))
+        report(run, folders["test"])
 
 
 def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
@@ -76,8 +75,9 @@ def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path])
         done, history = state["epochs"], state["history"]
     if done == train.epochs:
         return
-    data = {split: (clips := find_clips(folders[split]), load(clips, localizer, split)) for split in FITTED}
-    segments = Segments(data["train"][1], options.data.segments, options.features.frames_per_label, options.seed)
+    array = localizer.features.array
+    data = {split: (clips := find_clips(folders[split], array), load(clips, localizer, split)) for split in FITTED}
+    segments = Segments(data["train"][1], options.data.segments, localizer.features, options.seed)
     sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
     # Not set up by Fabric, which would count the sampler's epochs from 0 again in a resumed run.
     loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate)
@@ -205,25 +205,27 @@ def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> d
     return {name: best[name] for name in TABLE} | {"threshold": localizer.threshold}
 
 
-def report(run: Run, clips: list[Clip]) -> None:
-    """Estimates, figures and the final table of the best weights, beside the classical method."""
+def report(run: Run, folder: Path) -> None:
+    """Estimates, figures and the final table of the best weights, for Ambisonics beside the classical method."""
     localizer = Localizer.from_pretrained(run.folder)
-    methods = {
-        "localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold),
-        BASELINE: lambda audio: intensity_histogram(audio, localizer.config.tracks),
-    }
+    array = localizer.features.array
+    clips = find_clips(folder, array)
+    methods = {"localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold)}
+    if array.kind == "foa":
+        methods[BASELINE] = lambda audio: intensity_histogram(audio, localizer.config.tracks)
     references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
     scores = {}
     for name, locate in methods.items():
         estimates = {}
         for clip in tqdm(clips, name, unit="clip", leave=False):
-            rows = estimates[clip.audio.stem] = locate(read_audio(clip.audio, channels=4))
+            rows = estimates[clip.audio.stem] = locate(read_recording(clip.audio, array))
             write_rows(run.folder / "estimates" / name.replace(" ", "_") / f"{clip.audio.stem}.csv", rows)
             if name == "localizer" and len(estimates) <= 4:
                 plot_tracks(references[clip.audio.stem], rows, run.folder / "figures" / f"{clip.audio.stem}.png")
         scores[name] = evaluate(references, estimates, "doa+mot")
     plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
-    run.write_json("scores.json", scores["localizer"] | {"baselines": {BASELINE: scores[BASELINE]}})
+    baselines = {name: values for name, values in scores.items() if name != "localizer"}
+    run.write_json("scores.json", scores["localizer"] | {"baselines": baselines})
     print_table(scores)
 
 

@@ -1,6 +1,7 @@
 """Folders in DCASE layout to training segments.
 
-A folder holds `foa_dev/` with the sounds and `metadata_dev/` with one CSV per sound, of the same stem.
+A folder holds `foa_dev/` (or that of another array) with the sounds and `metadata_dev/` with one CSV per sound, of the
+same stem.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from seld.arrays import ARRAYS, Array
 from seld.audio import read_audio
-from seld.features import LEVEL_SPREAD_DB, LogMelIntensity, turn_features
-from seld.geometry import axis_symmetries
+from seld.features import LEVEL_SPREAD_DB, Features
 from seld.labels import grid_from_rows, read_rows
 
-AUDIO, METADATA = "foa_dev", "metadata_dev"
+METADATA = "metadata_dev"
 SUFFIXES = (".flac", ".wav", ".ogg")
 
 
@@ -42,22 +43,22 @@ class Batch(NamedTuple):
     """(B, T, N) bool"""
 
 
-def find_clips(folder: str | Path) -> list[Clip]:
-    """All clips of a folder in DCASE layout, by name.
+def find_clips(folder: str | Path, array: Array = ARRAYS["foa"]) -> list[Clip]:
+    """All clips of a folder in DCASE layout, by name, as recorded by an array.
 
     Raises:
         ValueError: names the folder or file that is missing, or the first sound without metadata or metadata
             without sound.
     """
     folder = Path(folder)
-    for part in (AUDIO, METADATA):
+    for part in (array.folder, METADATA):
         if not (folder / part).is_dir():
             raise ValueError(f"{folder}: expected a folder in DCASE layout, {part}/ is missing")
     # Official releases have dev-train/dev-test below; a stem names a clip in all of them.
-    sounds = _by_stem((folder / AUDIO).rglob("*"), SUFFIXES)
+    sounds = _by_stem((folder / array.folder).rglob("*"), SUFFIXES)
     tables = _by_stem((folder / METADATA).rglob("*"), (".csv",))
     if not sounds:
-        raise ValueError(f"{folder / AUDIO}: no sound files ({', '.join(SUFFIXES)})")
+        raise ValueError(f"{folder / array.folder}: no sound files ({', '.join(SUFFIXES)})")
     for stem in sorted(sounds.keys() ^ tables.keys()):
         lone, other = (sounds, "metadata") if stem in sounds else (tables, "sound")
         raise ValueError(f"{lone[stem]}: there is no {other} of the same name")
@@ -75,13 +76,27 @@ class ClipData(NamedTuple):
     """(T, N) bool"""
 
 
-def load_clip(clip: Clip, features: LogMelIntensity, slots: int) -> ClipData:
+def read_recording(path: str | Path, array: Array) -> Tensor:
+    """The channels of an array (channels, samples) from a sound file.
+
+    Raises:
+        ValueError: names the file when it is no sound, or has not the channels for it.
+        FileNotFoundError: when there is no such file.
+    """
+    audio = read_audio(path)
+    try:
+        return array.arrange(audio)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def load_clip(clip: Clip, features: Features, slots: int) -> ClipData:
     """Read one clip and compute its features.
 
     Raises:
-        ValueError: names the file at fault, as read_audio, read_rows and grid_from_rows do.
+        ValueError: names the file at fault, as read_recording, read_rows and grid_from_rows do.
     """
-    audio = read_audio(clip.audio, channels=4)
+    audio = read_recording(clip.audio, features.array)
     frames = features.label_frames(audio.shape[-1])
     rows = read_rows(clip.metadata)
     try:
@@ -93,7 +108,7 @@ def load_clip(clip: Clip, features: LogMelIntensity, slots: int) -> ClipData:
     return ClipData(computed, torch.from_numpy(grid.doa), torch.from_numpy(grid.active))
 
 
-def load_clips(clips: list[Clip], features: LogMelIntensity, slots: int, label: str = "features") -> list[ClipData]:
+def load_clips(clips: list[Clip], features: Features, slots: int, label: str = "features") -> list[ClipData]:
     """Load all clips into memory with one thread per core and a progress bar (64 kB a second)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the clips are the parallel work; more threads each would only fight
@@ -112,7 +127,7 @@ class SegmentConfig:
     seconds: float = 5.0
     """length of a training segment"""
     augment: bool = True
-    """turn or mirror each segment by one of the 48 symmetries of the axes, and change its level"""
+    """turn or mirror each segment by one of the symmetries of its array, and change its level"""
     level_db: float = 6.0
     """largest change of level by augmentation, up or down"""
 
@@ -127,12 +142,11 @@ class Segments(Dataset):
     Item i of epoch e depends on (seed, e, i) alone, so that a resumed run sees what it would have seen.
     """
 
-    def __init__(self, clips: list[ClipData], config: SegmentConfig, frames_per_label: int, seed: int):
-        self.clips, self.config, self.seed = clips, config, seed
+    def __init__(self, clips: list[ClipData], config: SegmentConfig, features: Features, seed: int):
+        self.clips, self.config, self.features, self.seed = clips, config, features, seed
         self.frames = round(config.seconds * 10)
-        self.frames_per_label = frames_per_label
         self.epoch = 0
-        self.symmetries = torch.from_numpy(axis_symmetries()).float()
+        self.symmetries = features.array.symmetries()
         # A clip gives as many segments as it holds whole ones, but at least one.
         self.owner = [i for i, clip in enumerate(clips) for _ in range(max(1, len(clip.active) // self.frames))]
 
@@ -146,7 +160,7 @@ class Segments(Dataset):
         return self._vary(segment, draw) if self.config.augment else segment
 
     def _cut(self, clip: ClipData, begin: int) -> Batch:
-        end, scale = begin + self.frames, self.frames_per_label
+        end, scale = begin + self.frames, self.features.config.frames_per_label
         doa, active = clip.doa[begin:end], clip.active[begin:end]
         features = clip.features[:, begin * scale : end * scale].float()
         missing = self.frames - len(active)
@@ -157,9 +171,10 @@ class Segments(Dataset):
         return Batch(features, doa, active)
 
     def _vary(self, segment: Batch, draw: np.random.Generator) -> Batch:
-        rotation = self.symmetries[draw.integers(len(self.symmetries))]
-        features = turn_features(segment.features.unsqueeze(0), rotation.unsqueeze(0))[0]
-        features[:4] += float(draw.uniform(-1, 1)) * self.config.level_db / LEVEL_SPREAD_DB
+        symmetry = self.symmetries[draw.integers(len(self.symmetries))]
+        features = self.features.turn(segment.features.unsqueeze(0), [symmetry])[0]
+        features[: self.features.inputs] += float(draw.uniform(-1, 1)) * self.config.level_db / LEVEL_SPREAD_DB
+        rotation = torch.as_tensor(symmetry.rotation, dtype=segment.doa.dtype)
         return Batch(features, segment.doa @ rotation.T, segment.active)
 
 

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 import torch
 
+from seld.arrays import Array
 from seld.audio import write_audio
 from seld.clips import ClipData, SegmentConfig, Segments, find_clips, load_clip, load_clips
-from seld.features import LogMelIntensity
+from seld.features import FeatureConfig, LogMelIntensity, SalsaLite
 from seld.geometry import unit_from_degrees
 from seld.labels import write_rows
 
@@ -68,7 +69,7 @@ def segments(frames=80, seconds=5.0, augment=False, clips=2):
     time = torch.arange(frames * 5).half().reshape(1, -1, 1).expand(7, -1, 4)
     doa = torch.tensor([1.0, 0, 0]).expand(frames, 2, 3)
     data = [ClipData(time + 1000 * i, doa, torch.ones(frames, 2, dtype=torch.bool)) for i in range(clips)]
-    return Segments(data, SegmentConfig(seconds=seconds, augment=augment), frames_per_label=5, seed=1)
+    return Segments(data, SegmentConfig(seconds=seconds, augment=augment), LogMelIntensity(), seed=1)
 
 
 def test_segments_are_cut_at_label_frames_and_move_between_epochs():
@@ -101,10 +102,32 @@ def test_a_short_clip_goes_on_in_silence():
 def test_augmentation_turns_sound_and_labels_together(tmp_path):
     write_clip(tmp_path, "a", azimuth=40, elevation=20)
     features = LogMelIntensity()
-    data = Segments(load_clips(find_clips(tmp_path), features, 1), SegmentConfig(seconds=1), 5, seed=0)
+    data = Segments(load_clips(find_clips(tmp_path), features, 1), SegmentConfig(seconds=1), features, seed=0)
     directions = set()
     for data.epoch in range(12):
         segment = data[0]
         torch.testing.assert_close(segment.features[4:7].mean((1, 2)), segment.doa[0, 0], rtol=0, atol=1e-2)
         directions.add(tuple(segment.doa[0, 0].tolist()))
     assert len(directions) > 6
+
+
+def test_clips_of_an_array_are_read_turned_and_levelled(tmp_path):
+    array = Array("mine", "open", positions_m=((0.02, 0, 0), (-0.02, 0, 0), (0, 0.02, 0)), order=(3, 0, 1))
+    (tmp_path / "mine_dev").mkdir()
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (4, 24000))
+    noise[2] = 0  # the array has not this channel of the file
+    write_audio(tmp_path / "mine_dev" / "a.wav", noise)
+    rows = pd.DataFrame({"frame": range(10), "class": 0, "source": 3, "azimuth": 90, "elevation": 0})
+    write_rows(tmp_path / "metadata_dev" / "a.csv", rows)
+    features = SalsaLite(FeatureConfig(kind="salsa_lite"), array)
+    loaded = load_clips(find_clips(tmp_path, array), features, 1)
+    assert loaded[0].features.shape == (5, 50, features.bands) and loaded[0].features[:3].float().min() > -1
+    data = Segments(loaded, SegmentConfig(seconds=1), features, seed=0)
+    directions = set()
+    for data.epoch in range(20):
+        segment = data[0]
+        assert segment.features.isfinite().all()
+        directions.add(tuple(segment.doa[0, 0].round(decimals=3).tolist()))
+    assert directions == {(0.0, 1.0, 0.0)}  # the mirrors of this array keep left and right apart, up and front not
+    with pytest.raises(ValueError, match="mine_dev/ is missing"):
+        find_clips(tmp_path / "mine_dev", array)

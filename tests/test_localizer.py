@@ -116,8 +116,47 @@ def test_impossible_sizes_are_refused(changes, message):
         LocalizerConfig(**changes)
 
 
+LINEAR = {"tracks": 2, "filters": [4, 4], "frequency_pool": [8, 2], "recurrent_units": 8, "head": "linear"}
+OTHERS = [
+    FeatureConfig(kind="logmel_intensity", intensity="dcase", direct=False),
+    FeatureConfig(kind="logmel_gcc", array="mic"),
+    FeatureConfig(kind="logmel_gcc", array="binaural"),
+    FeatureConfig(kind="salsa", fft=512, window=512, frames_per_label=8),
+    FeatureConfig(kind="salsa_lite", array="mic"),
+    FeatureConfig(kind="phase", array="respeaker_6"),
+]
+
+
+@pytest.mark.parametrize("features", OTHERS, ids=lambda features: f"{features.kind}-{features.array}")
+def test_every_kind_of_features_trains_and_is_saved(tmp_path, features):
+    localizer = Localizer(LocalizerConfig(time_pool=[features.frames_per_label, 1], **LINEAR), features)
+    audio = noise(4)[:1] + torch.randn(localizer.features.inputs, 9600) * 0.1
+    estimate = localizer(localizer.features(audio.unsqueeze(0)))
+    assert estimate.doa.shape == (1, 4, 2, 3)
+    (estimate.doa[..., 0].sum() + estimate.activity_logit.sum()).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in localizer.parameters())
+    localizer.eval().save(tmp_path / "best.safetensors")
+    loaded = Localizer.from_pretrained(tmp_path)
+    assert loaded.features.array == localizer.features.array
+    assert torch.equal(loaded.locate(audio).doa, localizer.locate(audio).doa)
+
+
+def test_a_localizer_is_read_without_the_file_of_its_array(tmp_path):
+    (tmp_path / "mine.yaml").write_text("name: mine\npositions_m: [[0.1, 0, 0], [-0.1, 0, 0], [0, 0.1, 0]]\n")
+    features = FeatureConfig(kind="logmel_gcc", array=str(tmp_path / "mine.yaml"))
+    localizer = Localizer(LocalizerConfig(time_pool=[5, 1], **LINEAR), features)
+    localizer.save(tmp_path / "best.safetensors")
+    (tmp_path / "mine.yaml").unlink()
+    assert Localizer.from_pretrained(tmp_path).features.array == localizer.features.array
+
+
+def test_candidates_need_intensity_vectors():
+    with pytest.raises(ValueError, match="localizer.head must be linear, .* got features.kind salsa_lite"):
+        Localizer(LocalizerConfig(), FeatureConfig(kind="salsa_lite", array="mic"))
+
+
 def test_pooling_must_fit_the_features():
     with pytest.raises(ValueError, match=r"localizer.time_pool must multiply to features.frames_per_label = 4"):
         Localizer(LocalizerConfig(), FeatureConfig(frames_per_label=4))
-    with pytest.raises(ValueError, match="localizer.frequency_pool leaves none of 8 mel bands"):
+    with pytest.raises(ValueError, match="localizer.frequency_pool leaves none of 8 frequency bands"):
         Localizer(LocalizerConfig(), FeatureConfig(mel_bands=8))

@@ -116,7 +116,7 @@ def test_localize_does_the_good_files_of_a_folder(trained):
     write_audio(folder / "stereo.wav", np.zeros((2, 24000)))
     done = recipe("localize", folder, "--model", "run", "--output", "estimates", cwd=trained)
     assert done.returncode == 1
-    assert "stereo.wav: expected 4 channels, found 2" in done.stderr
+    assert "stereo.wav: expected 4 channels for the array foa, found 2" in done.stderr
     assert [path.name for path in (trained / "estimates").iterdir()] == ["good.csv"]
 
 

@@ -1,6 +1,6 @@
 """One line per experiment from run folders NAME-SEED: mean over the seeds, and the lowest and the highest.
 
-    python tools/summarize_runs.py runs/compare
+python tools/summarize_runs.py runs/compare
 """
 
 import argparse

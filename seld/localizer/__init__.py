@@ -8,13 +8,14 @@ intensity vectors (peaks.py, heads.py).
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from seld.features import FeatureConfig, LogMelIntensity
+from seld.arrays import Array
+from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
 from seld.labels import FRAME_SECONDS, rows_from_grid
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
@@ -80,14 +81,22 @@ class Localizer(nn.Module):
 
     `features` turns audio into what `forward` reads; `locate` does both. `threshold` is the activity above which
     a track counts as sounding, kept with the weights.
+
+    Raises:
+        ValueError: when features and sizes do not fit together.
     """
 
-    def __init__(self, config: LocalizerConfig | None = None, features: FeatureConfig | None = None):
+    def __init__(
+        self,
+        config: LocalizerConfig | None = None,
+        features: FeatureConfig | None = None,
+        array: Array | None = None,
+    ):
         super().__init__()
         self.config = config = config or LocalizerConfig()
         self.threshold = 0.5
-        self.features = LogMelIntensity(features)
-        self._check_pooling()
+        self.features = build_features(features, array)
+        self._check_features()
         channels = [self.features.channels, *config.filters]
         pools = zip(config.time_pool, config.frequency_pool, strict=True)
         self.blocks = nn.ModuleList(
@@ -95,7 +104,7 @@ class Localizer(nn.Module):
             for before, after, pool in zip(channels, channels[1:], pools, strict=False)
         )
         self.blocks.to(memory_format=torch.channels_last)  # a quarter faster than planes, on the CPU
-        bands = self.features.config.mel_bands
+        bands = self.features.bands
         for pool in config.frequency_pool:
             bands //= pool
         chooses = config.head == "candidates"
@@ -141,7 +150,7 @@ class Localizer(nn.Module):
         return state
 
     def locate(self, audio: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
-        """Estimates (T, M, 3), (T, M) of one recording (4, samples) at 24 kHz, on the model's device.
+        """Estimates (T, M, 3), (T, M) of one recording (channels, samples) at 24 kHz, on the model's device.
 
         Long recordings go through in blocks with context on both sides, so that memory stays flat.
         """
@@ -188,6 +197,7 @@ class Localizer(nn.Module):
         config = {
             "localizer": asdict(self.config),
             "features": asdict(self.features.config),
+            "array": asdict(self.features.array),  # its file may be gone when the weights are read
             "threshold": self.threshold,
         }
         save_weights(path, self, _KIND, config)
@@ -203,24 +213,28 @@ class Localizer(nn.Module):
         weights = read_weights(path, _KIND)
         try:
             config = LocalizerConfig(**weights.config["localizer"]), FeatureConfig(**weights.config["features"])
-            localizer = cls(*config)
+            localizer = cls(*config, _array(weights.config.get("array")))
             localizer.load_state_dict(weights.tensors)
             localizer.threshold = weights.config["threshold"]
         except (KeyError, TypeError, RuntimeError):
             raise ValueError(f"{path}: these weights are of another version of the localizer; train it again") from None
         return localizer.eval()
 
-    def _check_pooling(self) -> None:
-        pooled = torch.tensor(self.config.time_pool).prod()
-        if pooled != self.features.config.frames_per_label:
+    def _check_features(self) -> None:
+        config, features = self.config, self.features
+        if config.head == "candidates" and features.config.kind != "logmel_intensity":
+            raise ValueError(
+                f"localizer.head must be linear, since candidates needs the intensity vectors of "
+                f"features.kind logmel_intensity, got features.kind {features.config.kind}"
+            )
+        if torch.tensor(config.time_pool).prod() != features.config.frames_per_label:
             raise ValueError(
                 f"localizer.time_pool must multiply to features.frames_per_label = "
-                f"{self.features.config.frames_per_label}, got {self.config.time_pool}"
+                f"{features.config.frames_per_label}, got {config.time_pool}"
             )
-        if torch.tensor(self.config.frequency_pool).prod() > self.features.config.mel_bands:
+        if torch.tensor(config.frequency_pool).prod() > features.bands:
             raise ValueError(
-                f"localizer.frequency_pool leaves none of {self.features.config.mel_bands} mel bands: "
-                f"{self.config.frequency_pool}"
+                f"localizer.frequency_pool leaves none of {features.bands} frequency bands: {config.frequency_pool}"
             )
 
 
@@ -239,6 +253,18 @@ class _Block(nn.Sequential):
             nn.ReLU(),
             nn.Dropout2d(dropout),
         )
+
+
+def _array(fields: dict[str, Any] | None) -> Array | None:
+    """The array that was kept with weights; none in weights from before there were other arrays than Ambisonics."""
+    if fields is None:
+        return None
+    lists = {name: tuple(map(_frozen, value)) for name, value in fields.items() if isinstance(value, list)}
+    return Array(**(fields | lists))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _find_model(name: str | Path) -> Path:
