@@ -3,15 +3,16 @@
     python recipes/train_doa.py --config seld.yaml
     python recipes/train_doa.py --config seld.yaml --assignment.kind pit --run_dir runs/pit
     python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR
+    python recipes/train_doa.py --config tau_nigens_2020.yaml --data.folder DIR
 
-Scenes are made when there are none. Started again with the same --run_dir, a run goes on where it stopped.
+Scenes are made when there are none. Features are kept in data/cache, or elsewhere (--features.cache off|disk|memory).
+Started again with the same --run_dir, a run goes on where it stopped.
 """
 
 import math
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
@@ -20,21 +21,22 @@ from torch.utils.data.distributed import DistributedSampler
 from tqdm import tqdm
 
 from seld import assignment, config
+from seld.arrays import find_array
 from seld.assignment import Layer, matching_cost
 from seld.classical import intensity_histogram
-from seld.clips import Batch, Clip, ClipData, Segments, find_clips, load_clips, read_recording
+from seld.clips import Clip, Clips, Segments, collate, find_clips, open_clips, read_labels, read_recording, statistics
 from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
-from seld.labels import read_rows, write_rows
+from seld.labels import write_rows
 from seld.localizer import Estimate, Localizer, estimated_rows
 from seld.losses import MotLoss, mot_loss
 from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
-from seld.scenes import make_scenes
+from seld.scenes import SPLITS, make_scenes
 
 BASELINE = "intensity histogram"
-FITTED = ("train", "validation")
+FITTED = SPLITS[:2]
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 CURVES = {
     "loss": [f"loss_{name}" for name in MotLoss._fields],
@@ -56,17 +58,17 @@ def main(options: Experiment) -> None:
     fabric.launch()
     run = Run(options.run_dir, config.to_yaml(options))
     with fabric.rank_zero_first():
-        folders = {split: scene_folder(options, split) for split in ("train", "validation", "test")}
-    fit(options, fabric, run, folders)
+        clips = {split: split_clips(options, split) for split in SPLITS}
+    fit(options, fabric, run, clips)
     if fabric.global_rank == 0:
-        report(run, folders["test"])
+        report(run, clips["test"])
 
 
-def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path]) -> None:
+def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Clip]]) -> None:
     """Train, or go on training, until the last epoch; the best weights are in the run folder then."""
     train = options.train
     fabric.seed_everything(options.seed, verbose=False)
-    localizer = Localizer(options.localizer, options.features)
+    localizer = Localizer(options.localizer, options.features.features())
     optimizer = torch.optim.AdamW(localizer.parameters(), train.learning_rate, weight_decay=train.weight_decay)
     done, history = 0, []
     if state := run.load():
@@ -75,12 +77,16 @@ def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path])
         done, history = state["epochs"], state["history"]
     if done == train.epochs:
         return
-    array = localizer.features.array
-    data = {split: (clips := find_clips(folders[split], array), load(clips, localizer, split)) for split in FITTED}
-    segments = Segments(data["train"][1], options.data.segments, localizer.features, options.seed)
+    with fabric.rank_zero_first():  # the others find its cache
+        kept = (localizer.features, localizer.config.tracks, options.features)
+        data = {split: open_clips(clips[split], *kept, f"{split} features") for split in FITTED}
+    if fabric.global_rank == 0:
+        describe(run, data)
+    segments = Segments(data["train"], options.data.segments, localizer.features, options.seed)
     sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
     # Not set up by Fabric, which would count the sampler's epochs from 0 again in a resumed run.
-    loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate)
+    loaders = options.data.loaders_for(fabric.device.type)
+    loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate, num_workers=loaders)
     network, optimizer = fabric.setup(localizer, optimizer)
     assign = assignment.build(options.assignment, fabric.device)
     for epoch in range(done, train.epochs):
@@ -91,7 +97,7 @@ def fit(options: Experiment, fabric: Fabric, run: Run, folders: dict[str, Path])
         line = {"epoch": epoch + 1}
         line |= train_epoch(options, fabric, network, optimizer, loader, assign, epoch, history)
         if fabric.global_rank == 0:
-            line |= validate(localizer, *data["validation"])
+            line |= validate(localizer, clips["validation"], data["validation"])
             line["seconds"] = time.perf_counter() - started
             history.append(line)
             keep(run, localizer, optimizer, history)
@@ -157,24 +163,24 @@ def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, histo
     )
 
 
-def load(clips: list[Clip], localizer: Localizer, split: str) -> list[ClipData]:
-    return load_clips(clips, localizer.features, localizer.config.tracks, f"{split} features")
-
-
-def scene_folder(options: Experiment, split: str) -> Path:
-    """The folder of a split: the one that is given, or one with scenes that are made now."""
-    given = getattr(options.data, split)
+def split_clips(options: Experiment, split: str) -> list[Clip]:
+    """The clips of a split: of the folders that are given, or scenes that are made now."""
+    data, array = options.data, find_array(options.features.array)
+    given = getattr(data, split) or data.folder
     if given is not None:
-        return given
-    clips = options.scenes.clips if split == "train" else getattr(options.data, f"{split}_clips")
-    folder = options.data.made / split
-    workers = options.data.workers or os.cpu_count() or 1
-    make_scenes(replace(options.scenes, split=split, clips=clips), folder, workers)
-    return folder
+        return find_clips(given, array, data.format, getattr(data, f"{split}_folds"), data.late_labels)
+    clips = options.scenes.clips if split == "train" else getattr(data, f"{split}_clips")
+    folder = data.made / split
+    make_scenes(replace(options.scenes, split=split, clips=clips), folder, data.workers or os.cpu_count() or 1)
+    return find_clips(folder, array)
 
 
-def collate(segments: list[Batch]) -> Batch:
-    return Batch(*(torch.stack(parts) for parts in zip(*segments, strict=True)))
+def describe(run: Run, data: dict[str, Clips]) -> None:
+    """Say and keep what each split holds."""
+    found = {split: statistics(clips.sums) for split, clips in data.items()}
+    run.write_json("statistics.json", {split: values._asdict() for split, values in found.items()})
+    for split, values in found.items():
+        print(f"{split}: {values.line()}; {data[split].about}")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) -> None:
@@ -186,14 +192,14 @@ def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) 
         group["lr"] = highest * max(rate, 1e-3)
 
 
-def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> dict[str, float]:
-    """Scores of whole clips whose features are in memory, at the threshold that gives the best F20.
+def validate(localizer: Localizer, clips: list[Clip], data: Clips) -> dict[str, float]:
+    """Scores of whole clips whose features are there, at the threshold that gives the best F20.
 
     The threshold stays with the localizer.
     """
-    references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
+    references = {clip.name: read_labels(clip) for clip in clips}
     estimates = {
-        clip.audio.stem: localizer.locate_features(loaded.features) for clip, loaded in zip(clips, data, strict=True)
+        clip.name: localizer.locate_features(loaded.features) for clip, loaded in zip(clips, data, strict=True)
     }
 
     def scores(threshold: float, protocol: str) -> dict[str, float]:
@@ -205,23 +211,22 @@ def validate(localizer: Localizer, clips: list[Clip], data: list[ClipData]) -> d
     return {name: best[name] for name in TABLE} | {"threshold": localizer.threshold}
 
 
-def report(run: Run, folder: Path) -> None:
+def report(run: Run, clips: list[Clip]) -> None:
     """Estimates, figures and the final table of the best weights, for Ambisonics beside the classical method."""
     localizer = Localizer.from_pretrained(run.folder)
     array = localizer.features.array
-    clips = find_clips(folder, array)
     methods = {"localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold)}
     if array.kind == "foa":
         methods[BASELINE] = lambda audio: intensity_histogram(audio, localizer.config.tracks)
-    references = {clip.audio.stem: read_rows(clip.metadata) for clip in clips}
+    references = {clip.name: read_labels(clip) for clip in clips}
     scores = {}
     for name, locate in methods.items():
         estimates = {}
         for clip in tqdm(clips, name, unit="clip", leave=False):
-            rows = estimates[clip.audio.stem] = locate(read_recording(clip.audio, array))
-            write_rows(run.folder / "estimates" / name.replace(" ", "_") / f"{clip.audio.stem}.csv", rows)
+            rows = estimates[clip.name] = locate(read_recording(clip.audio, array))
+            write_rows(run.folder / "estimates" / name.replace(" ", "_") / f"{clip.name}.csv", rows)
             if name == "localizer" and len(estimates) <= 4:
-                plot_tracks(references[clip.audio.stem], rows, run.folder / "figures" / f"{clip.audio.stem}.png")
+                plot_tracks(references[clip.name], rows, run.folder / "figures" / f"{clip.name}.png")
         scores[name] = evaluate(references, estimates, "doa+mot")
     plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
     baselines = {name: values for name, values in scores.items() if name != "localizer"}

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -14,12 +15,49 @@ from seld.files import atomic_path
 SAMPLE_RATE = 24_000  # hertz, of DCASE recordings and of everything inside
 
 _log = logging.getLogger(__name__)
+_resampled_in: set[tuple[Path, int]] = set()
 
 
-def read_audio(path: str | Path, channels: int | None = None, sample_rate: int = SAMPLE_RATE) -> Tensor:
+class Sound(NamedTuple):
+    """What the header of a sound file says."""
+
+    samples: int
+    """per channel, at the rate that was asked for"""
+    channels: int
+    rate: int
+    """hertz, of the file"""
+
+
+def read_header(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Sound:
+    """Length and channels of a sound file, without decoding it.
+
+    Raises:
+        ValueError: with the file's name, when it is no readable sound, is empty, or shorter than its header says.
+        FileNotFoundError: when there is no such file.
+    """
+    with _open(Path(path)) as file:
+        rate, frames, channels = file.samplerate, file.frames, file.channels
+    if _is_cut_short(Path(path), frames):
+        raise ValueError(f"{path}: the file is cut short, {frames} samples could be read")
+    if frames == 0:
+        raise ValueError(f"{path}: the file holds no samples")
+    return Sound(-(-frames * sample_rate // rate), channels, rate)
+
+
+def read_audio(
+    path: str | Path,
+    channels: int | None = None,
+    sample_rate: int = SAMPLE_RATE,
+    start: int = 0,
+    samples: int | None = None,
+) -> Tensor:
     """The samples of a sound file, float32 (channels, samples), full scale 1.0, at `sample_rate`.
 
-    Another rate is resampled, and a log warning says so.
+    Another rate is resampled, and a log warning says so, once for each folder.
+
+    Args:
+        start: the first sample to read, at `sample_rate`.
+        samples: how many to read, at most; None is all. Only this part of the file is decoded.
 
     Raises:
         ValueError: with the file's name, when it is no readable sound, is empty, cut short, holds NaN or
@@ -27,30 +65,30 @@ def read_audio(path: str | Path, channels: int | None = None, sample_rate: int =
         FileNotFoundError: when there is no such file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path}: expected a sound file, the file is empty")
+    whole = start == 0 and samples is None
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, promised, found = file.samplerate, file.frames, file.channels
+        with _open(path) as file:
+            rate, found = file.samplerate, file.channels
             if channels is not None and found != channels:
                 raise ValueError(f"{path}: expected {channels} channels, found {found}")
-            samples = file.read(dtype="float32", always_2d=True)
+            first = min(round(start * rate / sample_rate), file.frames)
+            promised = file.frames - first
+            if samples is not None:
+                promised = min(promised, round(samples * rate / sample_rate))
+            if first:
+                file.seek(first)
+            read = file.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: not a readable sound file ({error.error_string.rstrip('.')})") from None
-    if len(samples) < promised or _is_cut_short(path, len(samples)):
-        raise ValueError(f"{path}: the file is cut short, {len(samples)} samples could be read")
-    if len(samples) == 0:
-        raise ValueError(f"{path}: the file holds no samples")
-    if not np.isfinite(samples).all():
-        sample, channel = np.argwhere(~np.isfinite(samples))[0]
-        raise ValueError(f"{path}: sample {sample} of channel {channel} is not a finite number")
-    audio = torch.from_numpy(np.ascontiguousarray(samples.T))
-    if rate != sample_rate:
-        _log.warning("%s: resampled from %d Hz to %d Hz", path, rate, sample_rate)
-        audio = torchaudio.functional.resample(audio, rate, sample_rate)
-    return audio
+    if len(read) < promised or (whole and _is_cut_short(path, len(read))):
+        raise ValueError(f"{path}: the file is cut short, {first + len(read)} samples could be read")
+    if len(read) == 0:
+        raise ValueError(f"{path}: the file holds no samples" + ("" if whole else f" from {start} on"))
+    if not np.isfinite(read).all():
+        sample, channel = np.argwhere(~np.isfinite(read))[0]
+        raise ValueError(f"{path}: sample {first + sample} of channel {channel} is not a finite number")
+    audio = torch.from_numpy(np.ascontiguousarray(read.T))
+    return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)
 
 
 def write_audio(path: str | Path, audio: Tensor | np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
@@ -58,6 +96,26 @@ def write_audio(path: str | Path, audio: Tensor | np.ndarray, sample_rate: int =
     samples = np.asarray(audio).T
     with atomic_path(path) as temporary:
         soundfile.write(temporary, samples, sample_rate, subtype="PCM_16")
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: expected a sound file, the file is empty")
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: not a readable sound file ({error.error_string.rstrip('.')})") from None
+
+
+def _resampled(path: Path, audio: Tensor, rate: int, sample_rate: int) -> Tensor:
+    # A folder is of one rate, mostly, and a warning for each of hundreds of files would bury all others.
+    where = (path.parent, rate)
+    if where not in _resampled_in:
+        _resampled_in.add(where)
+        _log.warning("%s: resampled from %d Hz to %d Hz, as all like it in the folder", path, rate, sample_rate)
+    return torchaudio.functional.resample(audio, rate, sample_rate)
 
 
 def _is_cut_short(path: Path, frames_read: int) -> bool:

@@ -7,6 +7,7 @@ jsonargparse's.
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,11 @@ import jsonargparse
 import yaml
 
 from seld.assignment import AssignmentConfig
-from seld.clips import SegmentConfig
-from seld.features import FeatureConfig
+from seld.clips import CachedFeatureConfig, SegmentConfig
+from seld.labels import FORMATS
 from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
-from seld.scenes import SceneConfig
+from seld.scenes import SPLITS, SceneConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
@@ -33,14 +34,26 @@ C = TypeVar("C")
 
 @dataclass
 class DataConfig:
-    """Where the clips lie; scenes are made for the splits that are not given."""
+    """Where the clips lie; scenes are made for the splits that are given no folder."""
 
-    train: Path | None = None
-    """folder in DCASE layout to train on"""
-    validation: Path | None = None
-    """folder in DCASE layout to choose the best epoch on"""
-    test: Path | None = None
-    """folder in DCASE layout for the final table"""
+    folder: list[str] | str | None = None
+    """folder in DCASE layout that the folds of all splits are taken from; a list of them is read as one"""
+    train: list[str] | str | None = None
+    """folder (or list) to train on, when it is not data.folder"""
+    validation: list[str] | str | None = None
+    """folder (or list) to choose the best epoch on, when it is not data.folder"""
+    test: list[str] | str | None = None
+    """folder (or list) for the final table, when it is not data.folder"""
+    train_folds: list[int] | None = None
+    """folds to train on, by the numbers that names begin with (fold3_room1_mix001); by default all of the folder"""
+    validation_folds: list[int] | None = None
+    """folds to choose the best epoch on"""
+    test_folds: list[int] | None = None
+    """folds for the final table"""
+    format: str = "seld"
+    """of the label files in these folders, by the names of recipes/convert_labels.py --help"""
+    late_labels: Literal["refuse", "drop"] = "refuse"
+    """what to do with labels beyond the end of their sound"""
     made: Path = Path("data/scenes")
     """folder for scenes that are made"""
     validation_clips: int = 20
@@ -49,7 +62,30 @@ class DataConfig:
     """scenes made for the final table"""
     workers: int | None = None
     """processes that make scenes; one per core by default"""
+    loaders: int | None = None
+    """processes that load segments ahead; by default none on a CPU, up to 4 for each GPU"""
     segments: SegmentConfig = field(default_factory=SegmentConfig)
+
+    def __post_init__(self):
+        if self.format not in FORMATS:
+            raise ValueError(f"data.format must be one of {', '.join(FORMATS)}, got {self.format}")
+        if self.loaders is not None and self.loaders < 0:
+            raise ValueError(f"data.loaders must be >= 0, got {self.loaders}")
+        shared = [split for split in SPLITS if self.folder is not None and getattr(self, split) is None]
+        for split in shared:
+            if getattr(self, f"{split}_folds") is None:
+                raise ValueError(f"data.{split}_folds must be given when the split comes from data.folder")
+        for split in shared[1:] if "train" in shared else ():
+            common = set(self.train_folds) & set(getattr(self, f"{split}_folds"))
+            if common:
+                raise ValueError(f"data.{split}_folds must not be trained on, got {min(common)} in both")
+
+    def loaders_for(self, device: str) -> int:
+        """How many processes load segments for a device."""
+        if self.loaders is not None:
+            return self.loaders
+        # On a CPU they would only take time from the network, which is the slower one by far.
+        return 0 if device == "cpu" else min(4, max(1, (os.cpu_count() or 1) - 1))
 
 
 @dataclass
@@ -91,7 +127,7 @@ class Experiment:
     """of weights and segments; scenes have their own"""
     data: DataConfig = field(default_factory=DataConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
-    features: FeatureConfig = field(default_factory=FeatureConfig)
+    features: CachedFeatureConfig = field(default_factory=CachedFeatureConfig)
     localizer: LocalizerConfig = field(default_factory=LocalizerConfig)
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)

@@ -3,57 +3,11 @@ import pandas as pd
 import pytest
 
 from seld.geometry import unit_from_degrees
-from seld.labels import grid_from_rows, read_rows, rows_from_grid, write_rows
+from seld.labels import change_frames, check_rows, grid_from_rows, rows_from_grid
 
 
 def table(*rows):
     return pd.DataFrame(rows, columns=["frame", "class", "source", "azimuth", "elevation"])
-
-
-def test_rows_survive_writing_and_reading(tmp_path):
-    rows = table((0, 3, 1, -180, 40), (0, 3, 2, 179, -90), (7, 0, 0, 12, 0)).assign(distance=[50, 120, 7])
-    write_rows(tmp_path / "clip.csv", rows)
-    assert (tmp_path / "clip.csv").read_text() == "0,3,1,-180,40,50\n0,3,2,179,-90,120\n7,0,0,12,0,7\n"
-    pd.testing.assert_frame_equal(read_rows(tmp_path / "clip.csv"), rows, check_dtype=False)
-
-
-def test_rounding_up_to_180_wraps(tmp_path):
-    write_rows(tmp_path / "clip.csv", table((0, 0, 0, 179.7, 0)))
-    assert (tmp_path / "clip.csv").read_text() == "0,0,0,-180,0\n"
-
-
-def test_an_empty_file_is_a_silent_clip(tmp_path):
-    (tmp_path / "clip.csv").write_text("")
-    rows = read_rows(tmp_path / "clip.csv")
-    assert len(rows) == 0 and list(rows) == ["frame", "class", "source", "azimuth", "elevation"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0,0,0,10\n", r"clip.csv:1: expected 5 or 6 columns .*got 4"),
-        ("0,0,0,10,20\n0,0,0,10\n", r"clip.csv:2: expected 5 columns as above, got 4"),
-        ("frame,class,source,azimuth,elevation\n", r"clip.csv:1: expected numbers without header"),
-        ("0,0,0,10,20\n\n1,0,0,200,20\n", r"clip.csv:3: azimuth must be a number from -180 to 180, got 200"),
-        ("0,0,0,10,91\n", r"clip.csv:1: elevation must be a number from -90 to 90, got 91"),
-        ("0,0,0,nan,9\n", r"clip.csv:1: azimuth must be a number from -180 to 180, got nan"),
-        ("-1,0,0,10,9\n", r"clip.csv:1: frame must be a whole number >= 0, got -1"),
-        ("1.5,0,0,10,9\n", r"clip.csv:1: frame must be a whole number >= 0, got 1.5"),
-        ("1,0,0,10,9,-3\n", r"clip.csv:1: distance must be a number >= 0, got -3"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path, text, message):
-    (tmp_path / "clip.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_rows(tmp_path / "clip.csv")
-
-
-def test_binary_and_missing_files_are_refused(tmp_path):
-    (tmp_path / "clip.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(ValueError, match=r"clip.csv:1: expected text"):
-        read_rows(tmp_path / "clip.csv")
-    with pytest.raises(FileNotFoundError, match=r"none.csv: no such file"):
-        read_rows(tmp_path / "none.csv")
 
 
 def test_a_source_keeps_its_slot_when_another_ends():
@@ -82,3 +36,52 @@ def test_rows_of_a_grid_are_its_active_tracks():
     doa = np.array([[[1, 0, 0], [0, 1, 0]], [[0, 0, 1], [0, 0, -1]]], dtype=np.float32)
     rows = rows_from_grid(doa, np.array([[False, True], [True, True]]))
     assert rows.to_numpy().tolist() == [[0, 0, 1, 90, 0], [1, 0, 0, 0, 90], [1, 0, 1, 0, -90]]
+
+
+def test_long_frames_are_cut_into_short_ones():
+    rows = change_frames(table((2, 0, 0, 10, 0), (2, 1, 0, 20, 0), (3, 0, 0, 11, 0)), 0.1, 0.02)
+    assert rows[rows["class"] == 0].frame.tolist() == list(range(10, 20))
+    assert rows[rows["class"] == 1].frame.tolist() == list(range(10, 15))
+    assert rows.frame.is_monotonic_increasing
+    assert rows[rows["class"] == 0].azimuth.tolist() == [10] * 5 + [11] * 5
+
+
+def test_a_long_frame_sounds_when_half_of_it_does_and_takes_the_place_of_its_middle():
+    moving = [(frame, 0, 0, 10 * frame, 0) for frame in range(5)]
+    most = [(frame, 1, 0, frame, 0) for frame in (7, 8, 9)]
+    little = [(frame, 2, 0, 0, 0) for frame in (10, 11)]
+    rows = change_frames(table(*moving, *most, *little), 0.02, 0.1)
+    assert rows.to_numpy().tolist() == [[0, 0, 0, 20, 0], [1, 1, 0, 7, 0]]
+
+
+def test_frames_come_back_from_a_finer_raster():
+    rows = table((0, 1, 0, 0, 0), (0, 1, 0, 50, 0), (4, 2, 1, -180, 3))
+    pd.testing.assert_frame_equal(change_frames(change_frames(rows, 0.1, 0.02), 0.02, 0.1), rows)
+    with pytest.raises(ValueError, match="whole multiples"):
+        change_frames(rows, 0.1, 0.03)
+
+
+def test_a_table_is_checked_and_brought_into_its_types():
+    rows = table((0.0, 1.0, 0.0, 180, 4)).assign(distance=2, other="text")
+    checked = check_rows(rows, "reference a")
+    assert checked.to_numpy().tolist() == [[0, 1, 0, -180, 4, 2]]
+    assert [str(kind) for kind in checked.dtypes] == ["int64"] * 3 + ["float64"] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("frame", -1, "clip, row 1: frame must be a whole number >= 0, got -1"),
+        ("frame", 0.5, "clip, row 1: frame must be a whole number >= 0, got 0.5"),
+        ("class", 1e12, "clip, row 1: class must be a whole number up to 2147483647, got 1e.12"),
+        ("azimuth", np.nan, "clip, row 1: azimuth must be a number from -180 to 180, got nan"),
+        ("elevation", 90.5, "clip, row 1: elevation must be a number from -90 to 90, got 90.5"),
+        ("distance", np.inf, "clip, row 1: distance must be a number >= 0, got inf"),
+        ("azimuth", "left", "clip: the column azimuth must hold numbers"),
+    ],
+)
+def test_a_bad_table_is_refused_by_row_and_column(column, value, message):
+    rows = table((0, 0, 0, 0, 0), (1, 0, 0, 0, 0)).assign(distance=1.0).astype(object)
+    rows.loc[1, column] = value
+    with pytest.raises(ValueError, match=message):
+        check_rows(rows.infer_objects(), "clip")

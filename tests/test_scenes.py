@@ -31,7 +31,7 @@ def test_a_frame_is_labelled_when_the_sound_fills_half_of_it():
     assert rows[rows.source == 0].frame.tolist() == [1, 2, 3, 4]
     assert rows[rows.source == 1].frame.tolist() == [5]
     place = rows[["class", "azimuth", "elevation", "distance"]].drop_duplicates()
-    assert place.to_numpy().tolist() == [[3, 90, 0, 200]]
+    assert place.to_numpy().tolist() == [[3, 90, 0, 2.0]]
 
 
 def test_a_label_is_the_direction_at_the_centre_of_the_frame():
@@ -39,7 +39,7 @@ def test_a_label_is_the_direction_at_the_centre_of_the_frame():
     rows = label_rows([event(0.0, 1.0, [[6.0, 4.0, 1.5], [4.0, 6.0, 1.5]])], ROOM, clip_seconds=1.0)
     row = rows[rows.frame == 4].iloc[0]
     assert row.azimuth == round(np.degrees(np.arctan2(0.9, 1.1)))
-    assert row.distance == round(100 * np.hypot(0.9, 1.1))
+    assert row.distance == round(np.hypot(0.9, 1.1), 2)
 
 
 def test_azimuth_behind_is_minus_180():

@@ -145,12 +145,13 @@ def label_rows(schedule: list[Event], room: Room, clip_seconds: float) -> pd.Dat
                     np.full_like(frame, source),
                     wrap_degrees(np.rint(azimuth)),
                     np.rint(elevation),
-                    np.rint(100 * distance),
+                    np.rint(100 * distance) / 100,  # metres in whole centimetres, as files have them
                 ]
             )
         )
     values = np.concatenate(tables) if tables else np.empty((0, len(COLUMNS)))
-    rows = pd.DataFrame(values.astype(np.int64), columns=list(COLUMNS))
+    whole = dict.fromkeys(("frame", "class", "source"), np.int64)
+    rows = pd.DataFrame(values, columns=list(COLUMNS)).astype(whole)
     return rows.sort_values(["frame", "source"], ignore_index=True)
 
 

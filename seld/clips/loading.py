@@ -1,0 +1,94 @@
+"""Sounds and labels of clips, in the array's channels and in label frames; whole or in parts."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from seld.arrays import Array
+from seld.audio import SAMPLE_RATE, read_audio, read_header
+from seld.clips.folders import Clip
+from seld.features import Features
+from seld.labels import FRAME_SECONDS, Grid, change_frames, find_format, grid_from_rows, read_rows
+
+_log = logging.getLogger(__name__)
+_late_in: set[Path] = set()
+# What was before a segment reaches into its features: the decay that direct-path intensity expects, the noise floor of
+# SALSA, the window of the transform. Label frames.
+BEFORE, AFTER = 10, 1
+
+
+def read_recording(path: str | Path, array: Array, start: int = 0, samples: int | None = None) -> Tensor:
+    """The channels of an array (channels, samples) from a sound file, or from a part of it, at SAMPLE_RATE.
+
+    Raises:
+        ValueError: names the file when it is no sound, or has not the channels for it.
+        FileNotFoundError: when there is no such file.
+    """
+    audio = read_audio(path, start=start, samples=samples)
+    try:
+        return array.arrange(audio)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_labels(clip: Clip) -> pd.DataFrame:
+    """The rows of a clip's metadata in frames of FRAME_SECONDS, whatever its format has."""
+    rows = read_rows(clip.metadata, clip.format)
+    return change_frames(rows, find_format(clip.format).frame_seconds, FRAME_SECONDS)
+
+
+def read_grid(clip: Clip, frames: int, slots: int) -> Grid:
+    """The references of a clip of so many label frames, in `slots` columns.
+
+    Raises:
+        ValueError: names the file and what is wrong with it.
+    """
+    rows = read_labels(clip)
+    if clip.late == "drop" and len(rows) and rows["frame"].max() >= frames:
+        if clip.metadata.parent not in _late_in:
+            _late_in.add(clip.metadata.parent)
+            _log.warning("%s: labels beyond frame %d of the sound are left out, here and beside", clip.metadata, frames)
+        rows = rows[rows["frame"] < frames]
+    try:
+        return grid_from_rows(rows, frames, slots)
+    except ValueError as error:
+        raise ValueError(f"{clip.metadata}: {error}") from None
+
+
+def count_frames(clip: Clip, features: Features) -> int:
+    """Label frames of a clip, from the header of its sound.
+
+    Raises:
+        ValueError: names the file when it is no sound, or has not the channels of the array.
+    """
+    sound = read_header(clip.audio)
+    try:
+        features.array.arrange(torch.empty(sound.channels, 0))
+    except ValueError as error:
+        raise ValueError(f"{clip.audio}: {error}") from None
+    return features.label_frames(sound.samples)
+
+
+def whole_features(clip: Clip, features: Features) -> Tensor:
+    """(channels, T x frames_per_label, F) float16 of a whole clip."""
+    audio = read_recording(clip.audio, features.array)
+    with torch.inference_mode():
+        return features(audio.unsqueeze(0))[0].half()
+
+
+def part_of_features(clip: Clip, features: Features, begin: int, end: int) -> Tensor:
+    """The features of the label frames from `begin` to before `end`, of which only the surroundings are decoded.
+
+    What lies more than BEFORE label frames back is not heard: those that remember further (the noise floor of SALSA)
+    differ a little from features of the whole clip.
+    """
+    frame = round(SAMPLE_RATE * FRAME_SECONDS)
+    first = max(0, begin - BEFORE)
+    audio = read_recording(clip.audio, features.array, first * frame, (end + AFTER - first) * frame)
+    scale = features.config.frames_per_label
+    with torch.inference_mode():
+        computed = features(audio.unsqueeze(0))[0]
+    return computed[:, (begin - first) * scale : (end - first) * scale].half()
