@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, field
 
-_CLASSES_2019 = (
-    "knock", "drawer", "clearthroat", "phone", "keysDrop", "speech", "keyboard", "pageturn", "cough", "doorslam",
-    "laughter",
-)  # fmt: skip
+from seld.labels import CLASSES_2019
+
 _CLASSES_2020 = (
     "alarm", "crying baby", "crash", "barking dog", "running engine", "female scream", "female speech", "burning fire",
     "footsteps", "knocking on door", "male scream", "male speech", "ringing phone", "piano",
@@ -45,7 +43,7 @@ _ALL = (
         "tau_2019",
         "TAU Spatial Sound Events 2019",
         ("2599196", "3377088"),
-        _CLASSES_2019,
+        CLASSES_2019,
         "dcase2019",
         _TAMPERE,
         md5={
