@@ -101,7 +101,9 @@ def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
 def losses(rows: pd.DataFrame, layout: Layout, decimals: int) -> list[str]:
     """What a layout cannot hold of a table, in words."""
     columns = layout.columns
-    notes = []
+    notes: list[str] = []
+    if len(rows) == 0:
+        return notes
     if "distance" in rows and "distance" not in columns:
         notes.append(f"distance is left out: {layout.name} has none")
     if "onscreen" in rows and "onscreen" not in columns:

@@ -170,8 +170,12 @@ def split_clips(options: Experiment, split: str) -> list[Clip]:
     if given is not None:
         return find_clips(given, array, data.format, getattr(data, f"{split}_folds"), data.late_labels)
     clips = options.scenes.clips if split == "train" else getattr(data, f"{split}_clips")
+    formats = options.scenes.formats
+    if options.features.array not in formats:
+        formats = [options.features.array]
     folder = data.made / split
-    make_scenes(replace(options.scenes, split=split, clips=clips), folder, data.workers or os.cpu_count() or 1)
+    scenes = replace(options.scenes, split=split, clips=clips, formats=formats)
+    make_scenes(scenes, folder, data.workers or os.cpu_count() or 1)
     return find_clips(folder, array)
 
 

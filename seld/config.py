@@ -1,35 +1,19 @@
-"""YAML and command line to dataclasses: types checked, unknown keys refused, every option explained.
+"""What an experiment is made of: each dataclass stands beside the part that it shapes, `Experiment` composes them."""
 
-Each dataclass stands beside the part that it shapes; `Experiment` composes them. The parsing itself is
-jsonargparse's.
-"""
-
-import argparse
-import dataclasses
-import logging
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar
-
-import jsonargparse
-import yaml
+from typing import Literal
 
 from seld.assignment import AssignmentConfig
 from seld.clips import CachedFeatureConfig, SegmentConfig
+from seld.command import parse, run, to_yaml
 from seld.labels import FORMATS
 from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
 from seld.scenes import SPLITS, SceneConfig
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-
-jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-C = TypeVar("C")
+__all__ = ["DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
 
 
 @dataclass
@@ -132,103 +116,3 @@ class Experiment:
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-
-
-def parse(
-    config_class: type[C],
-    description: str,
-    argv: Sequence[str] | None = None,
-    positional: Mapping[str, str] = MappingProxyType({}),
-) -> C:
-    """The dataclass filled from defaults, `--config` files and options, in this order.
-
-    `--config` takes a path, or a bare name that is looked up in configs/. `--help` lists every option with
-    its default; `--print_config` prints what would run. `positional` names path fields that are given without
-    an option, each with its help.
-
-    Raises:
-        ValueError: one line about the option, key or value that is wrong.
-    """
-    parser = jsonargparse.ArgumentParser(
-        description=description, formatter_class=_HelpFormatter, exit_on_error=False, allow_abbrev=False
-    )
-    parser.add_argument("--config", action="config", help="YAML file, or the bare name of one in configs/")
-    for name, text in positional.items():
-        parser.add_argument(name, type=Path, help=text)
-    parser.add_class_arguments(config_class, skip=set(positional))
-    try:
-        arguments = parser.parse_args(_find_configs(sys.argv[1:] if argv is None else argv))
-        parts = parser.instantiate(arguments)
-    except (argparse.ArgumentError, TypeError) as error:
-        raise ValueError(_one_line(error)) from None
-    return config_class(**{field.name: parts[field.name] for field in dataclasses.fields(config_class)})
-
-
-def to_yaml(config: Any) -> str:
-    """The whole configuration as YAML, which `--config` reads back."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
-
-
-def run(
-    main: Callable[[C], None],
-    config_class: type[C],
-    description: str,
-    positional: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Parse, call `main`, and end with exit code 2 and one line on standard error on bad input."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        main(parse(config_class, description, positional=positional))
-    except (ValueError, OSError) as error:
-        sys.exit(_fail(error))
-
-
-class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of a recipe's examples."""
-
-
-def _fail(error: Exception) -> int:
-    print(f"error: {_one_line(error)}", file=sys.stderr)
-    return 2
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _find_configs(argv: Sequence[str]) -> list[str]:
-    """The arguments, with a bare --config name replaced by its path in configs/."""
-    found = list(argv)
-    for index, argument in enumerate(found):
-        name, separator, value = argument.partition("=")
-        if name != "--config":
-            continue
-        if separator:
-            found[index] = f"{name}={_config_path(value)}"
-        elif index + 1 < len(found):
-            found[index + 1] = str(_config_path(found[index + 1]))
-    return found
-
-
-def _config_path(name: str) -> Path:
-    for path in (Path(name), CONFIGS / name, CONFIGS / f"{name}.yaml"):
-        if path.is_file():
-            _check_yaml(path)
-            return path
-    raise ValueError(f"--config: no file {name}, neither here nor in {CONFIGS}")
-
-
-def _check_yaml(path: Path) -> None:
-    """Name the file and the line of a syntax error, which jsonargparse does not."""
-    try:
-        yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        raise ValueError(f"{path}:{error.problem_mark.line + 1}: {error.problem}") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -4,11 +4,15 @@ x points to the front, y to the left, z up. Azimuth is counter-clockwise, 0 in f
 left, in [-180, 180); elevation is +90 degrees above (DCASE). No other module converts.
 """
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # scores of files are made without torch, which would take four times the memory of all the rest
+    from torch import Tensor
 
 
 def unit_from_degrees(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
@@ -38,7 +42,7 @@ def angular_distance(a: Tensor, b: Tensor) -> Tensor:
     atan2 of half chords, since acos loses small angles and has an infinite slope at 0. The gradient is 0
     at coincident and at opposite vectors, where the distance has none.
     """
-    return 2 * torch.atan2(_norm(a - b), _norm(a + b))
+    return 2 * _norm(a - b).atan2(_norm(a + b))
 
 
 def pairwise_angular_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -76,5 +80,7 @@ def fibonacci_sphere(points: int) -> np.ndarray:
 
 
 def _norm(vector: Tensor) -> Tensor:
+    import torch
+
     # The slope of sqrt is infinite at 0; below the clamp, which is far under any angle that matters, it is 0.
     return vector.square().sum(-1).clamp_min(torch.finfo(vector.dtype).tiny).sqrt()

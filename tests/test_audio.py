@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from seld.audio import read_audio, write_audio
+from seld.audio import read_audio, read_header, write_audio
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
@@ -23,6 +23,44 @@ def test_another_rate_is_resampled_and_said(tmp_path, caplog):
     assert "resampled from 48000 Hz to 24000 Hz" in caplog.text
     expected = torch.sin(2 * torch.pi * 500 * torch.arange(24000) / 24000)
     torch.testing.assert_close(audio[0, 100:-100], expected[100:-100], rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_part_is_the_same_as_in_the_whole(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    write_audio(path, np.random.default_rng(0).uniform(-1, 1, (2, 20000)))
+    whole = read_audio(path)
+    for start, samples in ((0, 5000), (4999, 7000), (15000, 5000), (15000, 9000), (19999, None)):
+        part = read_audio(path, start=start, samples=samples)
+        assert torch.equal(part, whole[:, start : None if samples is None else start + samples])
+    with pytest.raises(ValueError, match="the file holds no samples from 20000 on"):
+        read_audio(path, start=20000, samples=10)
+    assert read_header(path) == (20000, 2, 24000)
+
+
+def test_a_part_of_another_rate_begins_where_it_should(tmp_path):
+    time = np.arange(96000) / 48000
+    soundfile.write(tmp_path / "clip.wav", np.sin(2 * np.pi * 500 * time), 48000)
+    part, whole = read_audio(tmp_path / "clip.wav", start=2400, samples=24000), read_audio(tmp_path / "clip.wav")
+    torch.testing.assert_close(part[:, 100:-100], whole[:, 2500:26300], rtol=0, atol=1e-4)
+    assert read_header(tmp_path / "clip.wav") == (48000, 1, 48000)
+
+
+def test_a_folder_of_another_rate_is_said_once(tmp_path, caplog):
+    for name in "ab":
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(480), 48000)
+        read_audio(tmp_path / f"{name}.wav")
+    assert caplog.text.count("resampled") == 1
+
+
+def test_a_header_names_what_is_wrong(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.flac").write_text("no sound")
+    write_audio(tmp_path / "cut.wav", np.zeros((1, 24000)))
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:1000])
+    for name, message in (("empty.wav", "is empty"), ("text.flac", "not a readable"), ("cut.wav", "is cut short")):
+        with pytest.raises(ValueError, match=f"{name}: .*{message}"):
+            read_header(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg"])

@@ -51,6 +51,19 @@ def test_what_has_no_partner_is_named(tmp_path):
         find_clips(tmp_path)
 
 
+def test_an_empty_folder_and_doubles_are_named(tmp_path):
+    (tmp_path / "foa_dev/dev-train").mkdir(parents=True)
+    (tmp_path / "metadata_dev").mkdir()
+    with pytest.raises(ValueError, match=r"foa_dev: no sound files \(.flac, .wav, .ogg\)"):
+        find_clips(tmp_path)
+    with pytest.raises(ValueError, match="nothing: expected a folder in DCASE layout, there is no such folder"):
+        find_clips(tmp_path / "nothing")
+    write_clip(tmp_path, "a")
+    (tmp_path / "foa_dev/dev-train/a.wav").touch()
+    with pytest.raises(ValueError, match=r"dev-train/a.wav: .*foa_dev/a.flac has the same name"):
+        find_clips(tmp_path)
+
+
 def test_features_and_labels_of_a_clip_agree(tmp_path):
     write_clip(tmp_path, "a", azimuth=-60, elevation=30)
     clip = load_clip(find_clips(tmp_path)[0], LogMelIntensity(), slots=2)

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Literal
 import pytest
 import yaml
 
-from seld import config
+from seld import command, config
 
 
 @dataclass
@@ -29,6 +30,12 @@ class Whole:
     optional: Path | None = None
 
 
+@dataclass
+class Many:
+    side_folders: list[Path] = field(default_factory=list)
+    per_file: bool = False
+
+
 def parse(*argv):
     return config.parse(Whole, "A test.", argv, positional={"source": "where from"})
 
@@ -39,8 +46,27 @@ def test_options_override_files_override_defaults(tmp_path):
     assert parsed == Whole(Path("in"), Path("here"), "a", Part(7, (0.1, 0.3)))
 
 
+@pytest.mark.parametrize(
+    ("argv", "folders", "per_file"),
+    [
+        (["--side-folders", "a", "b-c", "--per-file"], ["a", "b-c"], True),
+        (["--per_file", "--side_folders=a"], ["a"], True),
+        (["--side_folders", "[a, b]", "--per-file", "false"], ["a", "b"], False),
+        (["--per-file=true"], [], True),
+    ],
+)
+def test_dashes_several_values_and_switches(argv, folders, per_file):
+    assert config.parse(Many, "A test.", argv) == Many([Path(folder) for folder in folders], per_file)
+
+
+def test_the_command_line_needs_no_torch():
+    """It takes seconds to load, and hundreds of megabytes, in each worker of an evaluation too."""
+    code = "import sys, seld.command, seld.metrics, seld.labels; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_bare_name_is_looked_up_in_configs(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(command, "CONFIGS", tmp_path)
     (tmp_path / "mine.yaml").write_text("kind: b\n")
     assert parse("in", "--output", "x", "--config=mine.yaml").kind == "b"
     assert parse("in", "--output", "x", "--config", "mine").kind == "b"

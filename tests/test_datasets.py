@@ -12,7 +12,8 @@ import yaml
 
 from seld.arrays import ARRAYS
 from seld.clips import find_clips, read_labels
-from seld.config import CONFIGS, Experiment, parse
+from seld.command import CONFIGS
+from seld.config import Experiment, parse
 from seld.datasets import DATASETS
 from seld.geometry import unit_from_degrees
 from seld.labels import CLASSES_2019, find_format

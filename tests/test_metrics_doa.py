@@ -1,9 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tracks
+from scipy.optimize import linear_sum_assignment
 
 from seld.geometry import wrap_degrees
-from seld.metrics import doa, evaluate
+from seld.metrics import evaluate
+from seld.metrics.doa import MOST_SOURCES, Doa
 
 
 def rows(*directions: tuple[int, float, float]) -> pd.DataFrame:
@@ -85,10 +88,10 @@ def test_order_of_rows_and_rotation_of_both_sides_change_nothing():
         rows(*zip(rng.integers(0, 30, 60), rng.uniform(-180, 180, 60), rng.uniform(-90, 90, 60), strict=True))
         for _ in range(2)
     ]
-    before = doa.count(*tables)
+    before = evaluate(*tables)
     turned = [table.assign(azimuth=wrap_degrees(table["azimuth"] + 47)) for table in tables]
     shuffled = [table.sample(frac=1, random_state=1) for table in turned]
-    pd.testing.assert_frame_equal(before, doa.count(*shuffled))
+    assert evaluate(*shuffled)["counters"] == pytest.approx(before["counters"])
 
 
 def test_a_wider_threshold_never_lowers_f():
@@ -98,3 +101,54 @@ def test_a_wider_threshold_never_lowers_f():
     scores = [evaluate(reference, prediction, "doa", angle)[f"F{angle}"] for angle in (1, 10, 20, 60, 180)]
     assert scores == sorted(scores)
     assert scores[-1] == 1
+
+
+@pytest.mark.parametrize("case", tracks.CASES)
+def test_same_figures_as_a_loop_over_frames(case):
+    reference, prediction = (table.groupby("frame") for table in tracks.walk(*tracks.CASES[case]))
+    angles, sizes = [], []
+    for frame in set(reference.groups) | set(prediction.groups):
+        sides = [np.radians(_where(side, frame)) for side in (reference, prediction)]
+        sizes.append([len(side) for side in sides])
+        source, track = sides[0][:, None], sides[1][None]
+        dot = np.sin(source[..., 1]) * np.sin(track[..., 1])
+        dot += np.cos(source[..., 1]) * np.cos(track[..., 1]) * np.cos(source[..., 0] - track[..., 0])
+        angle = np.degrees(np.arccos(np.clip(dot, -1, 1)))
+        angles += angle[linear_sum_assignment(angle)].tolist()
+    (sources, estimates), hits = np.sum(sizes, axis=0), sum(angle <= 20 for angle in angles)
+    expected = {
+        "LE": np.mean(angles),
+        "LR": len(angles) / sources,
+        "LP": len(angles) / estimates,
+        "LF": 2 * len(angles) / (sources + estimates),
+        "F20": 2 * hits / (sources + estimates),
+    }
+    assert tracks.figures(Doa(), *tracks.walk(*tracks.CASES[case])) == pytest.approx(expected, rel=1e-9)
+
+
+def _where(side, frame):
+    """(rows, 2) azimuth and elevation."""
+    return side.get_group(frame)[["azimuth", "elevation"]].to_numpy() if frame in side.groups else np.empty((0, 2))
+
+
+def test_clips_add_up_whatever_their_order():
+    clips = [tracks.walk(seed, 3, 12) for seed in range(4)] + [(tracks.rows(), tracks.rows())]
+    together, turned = tracks.sums(Doa(), *clips), tracks.sums(Doa(), *clips[::-1])
+    for name, value in together.items():
+        one_by_one = np.concatenate([tracks.sums(Doa(), clip)[name] for clip in clips])
+        np.testing.assert_allclose(value, one_by_one, rtol=1e-12)
+        np.testing.assert_allclose(value, turned[name][::-1], rtol=1e-12)
+
+
+def test_more_sources_than_there_are_lines_share_the_last_one():
+    crowd = tracks.rows(*((0, source, source) for source in range(MOST_SOURCES + 3)))
+    found = tracks.sums(Doa(), (crowd, crowd))
+    total = {name: value[0] for name, value in found.items()}
+    assert list(Doa().tables(total)["by_sources"]) == [MOST_SOURCES]
+    assert total["pairs"] == MOST_SOURCES + 3
+
+
+@pytest.mark.parametrize("angle", [0, -1, 181, np.nan])
+def test_a_threshold_out_of_range(angle):
+    with pytest.raises(ValueError, match=f"threshold_deg must be above 0 and at most 180, got {angle}"):
+        Doa(threshold_deg=angle)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from seld.plots import COLOURS, REFERENCE_COLOUR, plot_associations, plot_curves, plot_tracks
+from seld.plots.tracks import identities, track_look
 
 
 def rows(azimuths, source=0) -> pd.DataFrame:
@@ -59,4 +60,28 @@ def test_associations_are_black_where_they_are_and_absent_costs_are_left_white(t
     plot_associations({"absent": (nobody, identity, np.zeros((2, 2)))}, path)
     picture = matplotlib.image.imread(path)[..., :3].mean(-1)
     dark = [(third < 0.1).mean() for third in np.array_split(picture, 3, axis=1)]
-    assert dark[1] > 0.2 > 0.1 > max(dark[0], dark[2])
+    assert dark[1] > 0.15 > 0.1 > max(dark[0], dark[2])
+
+
+def test_a_caption_explains_the_white_of_absent_costs(tmp_path):
+    cost = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    heights = []
+    for name, shown in (("absent", cost), ("all", np.nan_to_num(cost))):
+        plot_associations({"": (shown, np.eye(2), np.eye(2))}, tmp_path / f"{name}.png")
+        picture = matplotlib.image.imread(tmp_path / f"{name}.png")[..., :3].mean(-1)
+        left = np.flatnonzero((picture[:, :20] < 0.5).any(axis=1))  # below all panels
+        heights.append(left.max(initial=0) / len(picture))
+    assert heights[0] > 0.9 > heights[1]
+
+
+def test_fourteen_tracks_look_different(tmp_path):
+    assert len({track_look(number) for number in range(14)}) == 14
+    many = [rows([10 * track - 150] * 40, track) for track in range(30)]
+    plot_tracks(None, pd.concat(many), tmp_path / "many.png")
+    assert pixels(tmp_path / "many.png", COLOURS[0]).sum() > 100
+
+
+def test_rows_of_one_number_in_one_frame_are_not_joined():
+    twice = pd.concat([rows([0] * 5), rows([90] * 5)]).sort_values("frame", kind="stable")
+    tracks = [set(track["azimuth"]) for _, track in identities(twice)]
+    assert tracks == [{0}, {90}]

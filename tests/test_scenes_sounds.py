@@ -35,9 +35,7 @@ def test_families_differ_in_how_flat_and_how_steady_they_are():
         return float(np.abs(sound).max() / sound.std())
 
     def typical(measure, family: str) -> float:
-        return float(
-            np.median([measure(FAMILIES[family](np.random.default_rng(s), 24_000)) for s in range(9)])
-        )
+        return float(np.median([measure(FAMILIES[family](np.random.default_rng(s), 24_000)) for s in range(9)]))
 
     assert typical(flatness, "broadband") > 20 * typical(flatness, "alarm")
     assert typical(crest, "impulsive") > 1.5 * typical(crest, "engine")
@@ -50,10 +48,8 @@ def test_a_flat_filter_gives_the_signal_back():
 
 
 def test_synthetic_sounds_are_reproducible_and_differ_between_splits():
-    sounds = {
-        split: SyntheticEvents(SceneConfig(split=split)).draw(np.random.default_rng(0)) for split in SPLITS
-    }
-    seeds = {int(sound.name.split(":")[1]) % len(SPLITS) for sound in sounds.values()}
+    sounds = {split: SyntheticEvents(SceneConfig(split=split)).draw(np.random.default_rng(0)) for split in SPLITS}
+    seeds = {sound.recipe["seed"] % len(SPLITS) for sound in sounds.values()}
     assert len(seeds) == len(SPLITS)
     again = SyntheticEvents(SceneConfig()).draw(np.random.default_rng(0))
     np.testing.assert_array_equal(again.audio, sounds["train"].audio)
@@ -82,7 +78,7 @@ def test_recordings_of_any_format_become_mono_events(tmp_path):
         assert events.classes == ("bell", "dog")
         for seed in range(20):
             sound = events.draw(np.random.default_rng(seed))
-            found.add((sound.name, sound.class_index))
+            found.add((sound.recipe["file"], sound.class_index))
             assert len(sound.audio) == pytest.approx(0.9 * SAMPLE_RATE, rel=0.02)
             spectrum = np.abs(np.fft.rfft(sound.audio))
             assert np.argmax(spectrum) * SAMPLE_RATE / len(sound.audio) == pytest.approx(440, abs=5)

@@ -119,10 +119,12 @@ def gru_hnet(slots: int) -> Hnet:
 def tensorflow_loss(true: Tensor, pred: Tensor):
     """A call that takes loss and gradient of the hungarian-loss package, traced on first use."""
     import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:
+        tf.config.threading.set_intra_op_parallelism_threads(1)  # only before TensorFlow's first operation
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     from hungarian_loss import hungarian_loss
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     true, pred = tf.constant(true.numpy()), tf.constant(pred.numpy())
 
     @tf.function

@@ -110,9 +110,8 @@ def many_rows(folder: Path, options: argparse.Namespace) -> None:
     for time_ in ("first", "second"):
         started = time.perf_counter()
         segments = opened(folder, localizer, "disk")
-        print(
-            f"many: opened {len(segments.clips)} clips for the {time_} time in {time.perf_counter() - started:.1f} s, {state()}"
-        )
+        taken = time.perf_counter() - started
+        print(f"    {len(segments.clips)} clips opened for the {time_} time in {taken:.1f} s, {state()}")
     for index in range(0, len(segments), 100):
         segments[index]
     print(f"    before the epoch {state()}")

@@ -15,7 +15,6 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ from seld.features import FeatureConfig, build_features
 from seld.geometry import unit_from_degrees
 
 OURS = "seld"
-SECONDS = 30
+SECONDS = 60  # as DCASE recordings
 SALSA = {"fft": 512, "window": 512, "frames_per_label": 8}  # of the papers
 Methods = dict[str, Callable[[], object]]
 
@@ -84,17 +83,16 @@ def race(work: str, methods: Methods, rounds: int) -> list[Row]:
 def feature_work(folder: Path) -> dict[str, Methods]:
     """Features of recordings of one moving-about talker in noise, with what the baselines do with the same files."""
     foa, mic = (recording(folder / f"{name}.wav", name) for name in ("foa", "mic"))
-    bank = peers.mel_bank()
     return {
         "log-mel + intensity, FOA": {
             OURS: ours(foa, intensity="dcase", direct=False),
             "seld, by bands": ours(foa, direct=False),
             "seld, with direct path": ours(foa),
-            "DCASE, DOAnet (librosa)": lambda: dcase(foa, bank, partial(peers.intensity, bank=bank)),
+            **baselines(foa),
         },
         "log-mel + GCC-PHAT, 4 channels": {
             OURS: ours(mic, kind="logmel_gcc", array="mic"),
-            "DCASE (librosa)": lambda: dcase(mic, bank, peers.gcc_phat),
+            **baselines(mic),
         },
         "SALSA-Lite, 4 channels": {
             OURS: ours(mic, kind="salsa_lite", array="mic", **SALSA),
@@ -136,9 +134,14 @@ def ours(path: Path, **options: object) -> Callable[[], object]:
     return lambda: compute(read_audio(path).unsqueeze(0))
 
 
-def dcase(path: Path, bank: np.ndarray, spatial: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    spectra = peers.stft(peers.read(path))
-    return np.concatenate([peers.log_mel(spectra, bank), spatial(spectra)])
+def baselines(path: Path) -> Methods:
+    """The published scripts, and what of them is left without files and statistics."""
+    bank = peers.mel_bank()
+    return {
+        "DOAnet's script": lambda: peers.baseline_script(path, bank, "doanet"),
+        "DCASE's script": lambda: peers.baseline_script(path, bank, "dcase"),
+        "  without its files": lambda: peers.baseline(path, bank, "dcase"),
+    }
 
 
 def salsa_lite(path: Path) -> np.ndarray:

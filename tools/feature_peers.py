@@ -9,6 +9,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 from scipy.io import wavfile
+from sklearn.preprocessing import StandardScaler
 
 RATE = 24_000
 SPEED_OF_SOUND = 343.0
@@ -22,10 +23,22 @@ def read(path: Path) -> np.ndarray:
     return samples.T / 32768.0 + EPSILON
 
 
-def stft(audio: np.ndarray, fft: int = 1024, window: int = 960, hop: int = 480) -> np.ndarray:
-    """Spectra of a clip, channel by channel; frame k is centred on sample k hop."""
-    spectra = [librosa.stft(np.ascontiguousarray(c), n_fft=fft, hop_length=hop, win_length=window).T for c in audio]
-    return np.array(spectra, dtype=np.complex128)
+def stft(audio: np.ndarray, fft: int = 1024, window: int = 960, hop: int = 480, layout: str = "plain") -> np.ndarray:
+    """Spectra of a clip, channel by channel; frame k is centred on sample k hop.
+
+    Args:
+        layout: how they lie in memory: channels, frames, bins ("plain"), as the DCASE baselines since 2022 have them
+            (channels, bins, frames), or as DOAnet and the baselines before them (frames, bins, channels).
+    """
+    spectra = [librosa.stft(np.ascontiguousarray(c), n_fft=fft, hop_length=hop, win_length=window) for c in audio]
+    if layout == "dcase":
+        return np.array(spectra).transpose(0, 2, 1)
+    if layout == "plain":
+        return np.array([spectrum.T for spectrum in spectra], dtype=np.complex128)
+    last = np.zeros((*spectra[0].T.shape, len(spectra)), dtype=complex)
+    for channel, spectrum in enumerate(spectra):
+        last[:, :, channel] = spectrum.T
+    return np.moveaxis(last, -1, 0)
 
 
 def mel_bank(fft: int = 1024, bands: int = 64) -> np.ndarray:
@@ -55,6 +68,24 @@ def gcc_phat(spectra: np.ndarray, lags: int = 64) -> np.ndarray:
             correlation = np.fft.irfft(np.exp(1j * np.angle(cross)))
             pairs.append(np.concatenate([correlation[:, -(lags // 2) :], correlation[:, : lags // 2]], -1))
     return np.stack(pairs)
+
+
+def baseline(path: Path, bank: np.ndarray, layout: str) -> np.ndarray:
+    """(frames, channels x bands) of a file: log-mel with intensity (foa in its name) or GCC-PHAT."""
+    spectra = stft(read(path), layout=layout)
+    spatial = intensity(spectra, bank) if "foa" in path.name else gcc_phat(spectra, bank.shape[1])
+    return np.concatenate([log_mel(spectra, bank), spatial]).transpose(1, 0, 2).reshape(spectra.shape[1], -1)
+
+
+def baseline_script(path: Path, bank: np.ndarray, layout: str) -> np.ndarray:
+    """The same as the scripts of the baselines get to it: saved, standardised by what all files have, saved again."""
+    raw, standardised = path.with_suffix(".raw.npy"), path.with_suffix(".npy")
+    np.save(raw, baseline(path, bank, layout))
+    scaler = StandardScaler()
+    scaler.partial_fit(np.load(raw))
+    features = scaler.transform(np.load(raw))
+    np.save(standardised, features)
+    return features
 
 
 def log_linear(spectra: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ def match(cost, active, present, association):
     rows, columns = np.empty(height, np.int64), np.empty(width, np.int64)
     matrix = np.empty((least, most))
     price, distance, work = np.empty(most), np.empty(most), np.empty(most)
-    owner, before, path = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    length, offset = np.empty(most), np.empty(most)
+    owner, path = np.empty(most, np.int64), np.empty(most, np.int64)
     choice, free = np.empty(least, np.int64), np.empty(least, np.int64)
     for item in range(batch):
         many_rows, many_columns = _indices(present, item, rows), _indices(active, item, columns)
@@ -47,11 +48,11 @@ def match(cost, active, present, association):
             for i in range(few):
                 for j in range(many):
                     matrix[i, j] = cost[item, rows[i], columns[j]]
-        left = _start(matrix, few, many, price, owner, choice, free, before)
+        left = _start(matrix, few, many, price, owner, choice, free, path)
         left = _bid(matrix, few, many, price, owner, choice, free, left, work)
         left = _bid(matrix, few, many, price, owner, choice, free, left, work)
         for index in range(left):
-            _augment(matrix, many, free[index], price, owner, choice, distance, before, work, path)
+            _augment(matrix, many, free[index], price, owner, choice, distance, work, path, length, offset)
         for i in range(few):
             if tall:
                 association[item, rows[choice[i]], columns[i]] = 1
@@ -148,43 +149,43 @@ def _find(values, value):
 
 
 @compiled
-def _augment(matrix, many, row, price, owner, choice, distance, before, asked, path):
+def _augment(matrix, many, row, price, owner, choice, distance, asked, path, length, offset):
     """Pair a free row along the cheapest path of exchanges to a free column (Dijkstra), and update the prices.
 
-    A column that is on the tree asks minus infinity from then on, so that no path leads to it again.
+    A column that is on the tree asks minus infinity from then on, so that no path leads to it again. How each column
+    was reached is not kept on the way, which would take as long again: it is found from the end, where the same sums
+    come out equal.
     """
     least = np.inf
     for j in range(many):
         asked[j] = price[j]
         distance[j] = matrix[row, j] - price[j]
-        before[j] = row
         least = distance[j] if distance[j] < least else least
     done = 0
     column = _find(distance, least)
     while owner[column] >= 0:
         i = owner[column]
-        offset = matrix[i, column] - price[column] - least
-        path[done] = column
-        price[column] += least  # for now; the length of the whole path comes off at the end
+        start = matrix[i, column] - price[column] - least
+        path[done], length[done], offset[done] = column, least, start
         done += 1
         asked[column] = -np.inf
         distance[column] = np.inf
         least = np.inf
         for j in range(many):
-            length, known = matrix[i, j] - asked[j] - offset, distance[j]
-            shorter = length < known
-            known = length if shorter else known
+            new, known = matrix[i, j] - asked[j] - start, distance[j]
+            known = new if new < known else known
             distance[j] = known
-            before[j] = i if shorter else before[j]
             least = known if known < least else least
         column = _find(distance, least)
-    for k in range(done):
-        price[path[k]] -= least
-    end = column
+    reached = least
     while True:
-        i = before[end]
-        owner[end] = i
-        if i == row:
-            choice[i] = end
+        step, i, start = 0, row, 0.0
+        while matrix[i, column] - price[column] - start != reached:
+            i, start = owner[path[step]], offset[step]
+            step += 1
+        owner[column], choice[i] = i, column
+        if step == 0:
             break
-        end, choice[i] = choice[i], end
+        column, reached = path[step - 1], length[step - 1]
+    for k in range(done):
+        price[path[k]] += length[k] - least

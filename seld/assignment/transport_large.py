@@ -16,6 +16,7 @@ from seld.assignment.annealing import Solved, descend
 
 _SCALINGS = 60  # per stage, before the first Newton step; one step costs as much as about 20
 _GROUND = 1e-13  # against the mean mass, 1: what float64 still resolves
+_UNEVEN = 0.05  # least mass, against the mean, that float32 tells from the rounding of the others
 
 
 def solve(
@@ -24,7 +25,14 @@ def solve(
     """Plan (batch, rows, columns), potentials of the columns (batch, columns), error and iterations (batch).
 
     Row sums are exact, column sums to `tolerance`, columns without mass exactly 0. Arguments as in transport_small.
+    Very uneven masses (images) are solved in float64 whatever the type: float32 would stall.
     """
+    if cost.dtype == torch.float32 and min(_least(row_mass), _least(column_mass)) < _UNEVEN:
+        cost, row_mass, column_mass = (tensor.double() for tensor in (cost, row_mass, column_mass))
+        # Totals that agree in float32 only would leave a flow with nowhere to go.
+        column_mass = column_mass * (row_mass.sum(1, keepdim=True) / column_mass.sum(1, keepdim=True))
+        plan, potential, error, iterations = solve(cost, row_mass, column_mass, temperature, tolerance, max_iterations)
+        return plan.float(), potential.float(), error.float(), iterations.float()
 
     def start(score: Tensor) -> tuple[Tensor, Tensor]:
         potential = torch.zeros_like(column_mass).masked_fill(column_mass == 0, -torch.inf)
@@ -59,6 +67,11 @@ def multipliers(plan: Tensor, share: Tensor, grad: Tensor) -> tuple[Tensor, Tens
     left = grad - column.unsqueeze(1)
     row = (share * left).sum(2)
     return tuple(x.to(grad.dtype) for x in (left - row.unsqueeze(2), row, column))
+
+
+def _least(mass: Tensor) -> float:
+    """The smallest mass above 0."""
+    return mass.masked_fill(mass == 0, torch.inf).amin().item()
 
 
 def _scale(

@@ -23,47 +23,70 @@ class Planes(NamedTuple):
 
 
 class Principal(NamedTuple):
-    """The first eigenvector of each matrix."""
+    """The first eigenvectors of matrices."""
 
     vector: Planes
-    """(M, ...), of any length and phase"""
+    """(M, n), of any length and phase"""
     clear: Tensor
-    """(...) bool, whether the first eigenvalue is more than `ratio` times the second"""
+    """(n,) bool, whether the first eigenvalue is more than `ratio` times the second"""
 
 
-def covariances(spectrum: Tensor, reach: int) -> Planes:
-    """Sums of X X^H over 2 reach + 1 frames, divided by their traces.
+class Covariances:
+    """Spatial covariances of the bins of a spectrum: the sums of X X^H over 2 reach + 1 frames, of trace 1.
 
-    Complex (B, M, frames + 2 reach, bins) -> (M, M, B, frames, bins); 0 where all is silent.
+    Args:
+        spectrum: complex (B, M, frames + 2 reach, bins).
     """
-    real, imag = (part.transpose(0, 1).contiguous() for part in (spectrum.real, spectrum.imag))
-    size, frames = len(real), real.shape[2] - 2 * reach
-    pairs = [(i, j) for i in range(size) for j in range(i, size)]
-    entries = [real[i] * real[j] + imag[i] * imag[j] for i, j in pairs]
-    entries += [imag[i] * real[j] - real[i] * imag[j] for i, j in pairs if i != j]
-    summed = _moving_sums(torch.stack(entries), 2 * reach + 1, frames)
-    index = {pair: number for number, pair in enumerate(pairs)}
-    trace = sum(summed[index[i, i]] for i in range(size))
-    summed = summed * trace.clamp_min(_TINY).reciprocal()
-    upper = dict(zip([pair for pair in pairs if pair[0] != pair[1]], summed[len(pairs) :], strict=True))
-    upper |= {(j, i): -plane for (i, j), plane in upper.items()}
-    nothing = torch.zeros_like(trace)
-    return Planes(
-        torch.stack([summed[index[min(i, j), max(i, j)]] for i in range(size) for j in range(size)]).unflatten(
-            0, (size, size)
-        ),
-        torch.stack([upper.get((i, j), nothing) for i in range(size) for j in range(size)]).unflatten(0, (size, size)),
-    )
+
+    def __init__(self, spectrum: Tensor, reach: int):
+        real, imag = (part.transpose(0, 1).contiguous() for part in (spectrum.real, spectrum.imag))
+        self.size = len(real)
+        self.pairs = [(i, j) for i in range(self.size) for j in range(i + 1, self.size)]
+        entries = [a.square() + b.square() for a, b in zip(real, imag, strict=True)]
+        entries += [real[i] * real[j] + imag[i] * imag[j] for i, j in self.pairs]
+        entries += [imag[i] * real[j] - real[i] * imag[j] for i, j in self.pairs]
+        summed = _moving_sums(torch.stack(entries), 2 * reach + 1)
+        trace = summed[: self.size].sum(0).clamp_min(_TINY)
+        self.entries = summed * trace.reciprocal()
+        """(M^2, B, frames, bins): diagonal, real parts above it, imaginary parts above it"""
+
+    def may_be_clear(self, ratio: float) -> Tensor:
+        """Bool (B, frames, bins), False only where the first eigenvalue is not `ratio` times the second.
+
+        If it is, then it is at least 1 / (1 + (M - 1) / ratio) of the trace, and its square no more than the sum of
+        all squares, which is that of all entries.
+        """
+        squares = self.entries.square()
+        purity = squares[: self.size].sum(0) + 2 * squares[self.size :].sum(0)
+        return purity > (1 + (self.size - 1) / ratio) ** -2
+
+    def where(self, mask: Tensor) -> Planes:
+        """The matrices (M, M, n) where a mask (B, frames, bins) is True."""
+        chosen = self.entries.flatten(1).index_select(1, mask.flatten().nonzero().squeeze(1))
+        diagonal, real, imag = chosen.split([self.size, len(self.pairs), len(self.pairs)])
+        places = range(self.size)
+        above = {pair: number for number, pair in enumerate(self.pairs)}
+        nothing = torch.zeros_like(diagonal[0])
+
+        def entry(i: int, j: int) -> tuple[Tensor, Tensor]:
+            if i == j:
+                return diagonal[i], nothing
+            number = above[min(i, j), max(i, j)]
+            return real[number], imag[number] if i < j else -imag[number]
+
+        rows = [[entry(i, j) for j in places] for i in places]
+        return Planes(*(torch.stack([torch.stack([cell[part] for cell in row]) for row in rows]) for part in (0, 1)))
 
 
 def principal(matrices: Planes, ratio: float) -> Principal:
-    """The first eigenvectors of positive semidefinite matrices of trace 1 (or 0) by power iteration.
+    """The first eigenvectors of positive semidefinite matrices (M, M, n) of trace 1 (or 0) by power iteration.
 
     Each step brings the eigenvector nearer by the ratio of the first two eigenvalues, so that those that are
-    `clear` are right to five digits; the others are not meant to be used.
+    `clear` are right to five digits; the others are not meant to be used. It starts from the first column: a vector
+    without that part would be of no use, since all others are given relative to it.
     """
     steps = math.ceil(-math.log(_PRECISION) / math.log(ratio))
-    vector = _largest_column(matrices)
+    vector = Planes(matrices.real[:, 0], matrices.imag[:, 0])
     for _ in range(steps - 2):
         vector = _apply(matrices, vector)
     image = _apply(matrices, vector)
@@ -72,19 +95,13 @@ def principal(matrices: Planes, ratio: float) -> Principal:
     return Principal(image, clear)
 
 
-def _moving_sums(planes: Tensor, width: int, frames: int) -> Tensor:
+def _moving_sums(planes: Tensor, width: int) -> Tensor:
     """Sums of `width` neighbours along axis 2, (..., frames + width - 1, bins) -> (..., frames, bins)."""
+    frames = planes.shape[2] - width + 1
     total = planes[:, :, :frames]
     for shift in range(1, width):
         total = total + planes[:, :, shift : shift + frames]
     return total
-
-
-def _largest_column(matrices: Planes) -> Planes:
-    """The column of the largest diagonal entry: it cannot be orthogonal to the first eigenvector."""
-    largest = matrices.real.diagonal().argmax(-1)
-    index = largest.expand(len(matrices.real), 1, *largest.shape)
-    return Planes(*(part.gather(1, index).squeeze(1) for part in matrices))
 
 
 def _apply(matrices: Planes, vector: Planes) -> Planes:

@@ -35,8 +35,9 @@ class LogMelGcc(Features):
     def forward(self, audio: Tensor) -> Tensor:
         pieces = []
         for spectrum in self.blocks(audio):
-            level = decibels(self.mel(products(spectrum, spectrum)))
-            correlation = torch.fft.irfft(cross_spectra(unit_phases(spectrum)), self.config.fft)
+            power = products(spectrum, spectrum)
+            level = decibels(self.mel(power))
+            correlation = torch.fft.irfft(cross_spectra(unit_phases(spectrum, power)), self.config.fft)
             after = self.bands // 2
             before = correlation[..., after - self.bands :]
             pieces.append(torch.cat([level, torch.cat([before, correlation[..., :after]], -1) * GAIN], 1))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,10 +15,10 @@ _START_FRAMES, _START_SHARE = 5, 0.5
 class NoiseFloor(NamedTuple):
     """Of each bin, after a frame."""
 
-    magnitude: Tensor
+    magnitude: np.ndarray
     """(B, bins)"""
-    patience: Tensor
-    """(B, bins) how many more frames above the floor are taken for a change of the noise"""
+    above: np.ndarray
+    """(B, bins) how many frames in a row were above it"""
 
 
 @torch.no_grad()
@@ -27,15 +28,17 @@ def audible(magnitude: Tensor, ratio: float, floor: NoiseFloor | None) -> tuple[
     The floor starts from half of the mean of the first five frames. It falls by 2 % in each frame that is below it
     and rises by 2 % in each that is above, but from the fourth in a row on by 0.2 % only, since that is a sound.
     """
+    # Many tiny steps, one after the other: NumPy has the least to do around each, also where features are on a GPU.
+    frames = np.ascontiguousarray(magnitude.cpu().numpy().swapaxes(0, 1))
     if floor is None:
-        start = (_START_SHARE * magnitude[:, :_START_FRAMES].mean(1)).contiguous()
-        floor = NoiseFloor(start, torch.full_like(start, _ONSET))
-    level, patience = floor
-    floors = []
-    for now in magnitude.unbind(1):
-        above = now > level
-        patience = torch.where(above, patience - 1, _ONSET)
-        up = torch.where(patience < 0, _UP_SLOWLY, _UP)
-        level = (level * torch.where(above, up, _DOWN)).clamp_min_(_LOWEST)
-        floors.append(level)
-    return magnitude > ratio * torch.stack(floors, 1), NoiseFloor(level, patience)
+        start = _START_SHARE * frames[:_START_FRAMES].mean(0)
+        floor = NoiseFloor(start, np.zeros_like(start))
+    level, in_a_row = floor
+    factor = np.array([_DOWN, *[_UP] * _ONSET, _UP_SLOWLY], dtype=level.dtype)
+    floors = np.empty_like(frames)
+    for now, kept in zip(frames, floors, strict=True):
+        in_a_row = (in_a_row + 1) * (now > level)
+        step = factor.take(in_a_row.astype(np.intp), mode="clip")
+        level = np.maximum(level * step, _LOWEST, out=kept)
+    heard = (frames > ratio * floors).swapaxes(0, 1)
+    return torch.from_numpy(np.ascontiguousarray(heard)).to(magnitude.device), NoiseFloor(level, in_a_row)

@@ -37,10 +37,12 @@ class Phase(Features):
         pieces = []
         for whole in self.blocks(audio):
             spectrum = whole[..., self.bins.lowest : self.bins.cutoff]
-            cross = cross_spectra(unit_phases(spectrum[..., self.bins.spatial]))
+            power = products(spectrum, spectrum)
+            low = self.bins.spatial
+            cross = cross_spectra(unit_phases(spectrum[..., low], power[..., low]))
             parts = torch.cat([cross.imag, cross.real], 1)
             parts = nn.functional.pad(parts, (0, self.bands - parts.shape[-1]))
-            pieces.append(torch.cat([decibels(products(spectrum, spectrum)), parts], 1))
+            pieces.append(torch.cat([decibels(power), parts], 1))
         return torch.cat(pieces, 2)
 
     def delays(self, directions: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from seld.arrays import SPEED_OF_SOUND, Array, Symmetry
 from seld.audio import SAMPLE_RATE
 from seld.features.bins import linear_bins
 from seld.features.config import FeatureConfig
-from seld.features.eigenvectors import covariances, principal
+from seld.features.eigenvectors import Covariances, principal
 from seld.features.logmel_intensity import rotations, turn_features, x_first
 from seld.features.noise import audible
 from seld.features.spectrogram import Features, decibels, products
@@ -125,21 +125,25 @@ class Salsa(Features):
 
     def _cue(self, spectrum: Tensor, heard: Tensor) -> Tensor:
         """(B, M, frames + 2 reach, bins) and (B, frames, bins) -> (B, M - 1, frames, bins)."""
-        (a, b), clear = principal(covariances(spectrum, _REACH), self.config.coherence_ratio)
-        real = a[0] * a[1:] + b[0] * b[1:]  # of conj(first) times the others
-        if self.distance is None:
-            y, z, x = real
-            direction = torch.stack([x, y, z], 1)
-            cue = direction / direction.square().sum(1, keepdim=True).clamp_min(_OFF_ZERO).sqrt()
+        covariances = Covariances(spectrum, _REACH)
+        candidates = heard & covariances.may_be_clear(self.config.coherence_ratio)
+        (a, b), clear = principal(covariances.where(candidates), self.config.coherence_ratio)
+        real, imag = a[0] * a[1:] + b[0] * b[1:], a[0] * b[1:] - b[0] * a[1:]  # conj(first) times the others
+        item, frame, number = candidates.nonzero().T
+        if self.distance:
+            cue = self.distance(real, imag, number)
         else:
-            cue = self.distance(real.transpose(0, 1), (a[0] * b[1:] - b[0] * a[1:]).transpose(0, 1))
-        return torch.where((heard & clear).unsqueeze(1), cue, 0.0)
+            cue = real[[2, 0, 1]]  # y, z, x -> x, y, z
+            cue = cue / cue.square().sum(0).clamp_min(_OFF_ZERO).sqrt()
+        cues = spectrum.real.new_zeros(len(a) - 1, *heard.shape)
+        cues[:, item, frame, number] = torch.where(clear, cue, 0.0)
+        return cues.transpose(0, 1)
 
 
 class _Distance(nn.Module):
-    """Real and imaginary part of conj(X_1) X_m (B, M - 1, frames, bins) -> by how much m is farther from the source.
+    """Real and imaginary parts of conj(X_1) X_m (..., bins) -> by how much m is farther from the source than 1.
 
-    In half wavelengths at `spatial_hz`; the bins are those with spatial features.
+    In half wavelengths at `spatial_hz`; the bins are those with spatial features, or `number` says which they are.
     """
 
     def __init__(self, config: FeatureConfig, array: Array):
@@ -149,8 +153,10 @@ class _Distance(nn.Module):
         frequency = torch.arange(bins.lowest, bins.upper) * (SAMPLE_RATE / config.fft)
         self.register_buffer("per_radian", -bins.spatial_hz / (torch.pi * frequency), persistent=False)
 
-    def forward(self, real: Tensor, imag: Tensor) -> Tensor:
-        return torch.atan2(imag, real + _OFF_ZERO) * self.per_radian
+    def forward(self, real: Tensor, imag: Tensor, number: Tensor | None = None) -> Tensor:
+        # Contiguous, since atan2 of parts that lie side by side takes nine times as long.
+        phase = torch.atan2(imag.contiguous(), real.contiguous() + _OFF_ZERO)
+        return phase * (self.per_radian if number is None else self.per_radian[number])
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, 2 M - 1, ..., bands) of the scenes turned by one symmetry each.

@@ -116,9 +116,9 @@ def products(a: Tensor, b: Tensor) -> Tensor:
     return pairs[..., 0::2] + pairs[..., 1::2]
 
 
-def unit_phases(spectrum: Tensor) -> Tensor:
-    """The spectrum with all magnitudes 1; 0 stays 0."""
-    return spectrum * products(spectrum, spectrum).clamp_min(_TINY).rsqrt()
+def unit_phases(spectrum: Tensor, power: Tensor) -> Tensor:
+    """The spectrum, whose power is given, with all magnitudes 1; 0 stays 0."""
+    return spectrum * power.clamp_min(_TINY).rsqrt()
 
 
 def cross_spectra(spectrum: Tensor) -> Tensor:

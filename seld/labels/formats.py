@@ -142,8 +142,9 @@ def _formats() -> dict[str, Format]:
     for year in (2020, 2021, 2022):
         found[f"dcase{year}"] = (POLAR,)
         found[f"dcase{year}_output"] = (CARTESIAN, POLAR)
-    found["dcase2023"] = found["dcase2024"] = (POLAR_CM, POLAR)
+    found["dcase2023"] = (POLAR_CM, POLAR)
     found["dcase2023_output"] = (CARTESIAN_M, POLAR_CM, POLAR)
+    found["dcase2024"] = (POLAR_CM, POLAR)
     found["dcase2024_output"] = (CARTESIAN_M, POLAR_M, POLAR, BARE)
     found["dcase2025"] = found["dcase2025_output"] = (STEREO_2025,)
     return {name: Format(name, gathered) for name, gathered in found.items()}

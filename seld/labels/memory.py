@@ -71,9 +71,9 @@ def unit_doubt(rows: pd.DataFrame, format: Format) -> str | None:
 
 def _directions(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
     # Not by seld.geometry: to count exactly as the official scorers do, each step must round as in their
-    # convert_output_format_cartesian_to_polar (hypot and rad2deg differ in the last digit).
-    flat = x**2 + y**2
-    length = np.sqrt(flat + z**2)
+    # convert_output_format_cartesian_to_polar: hypot, rad2deg, and x * x for Python's x**2 differ in the last digit.
+    flat = np.float_power(x, 2) + np.float_power(y, 2)
+    length = np.sqrt(flat + z * z)
     found = {
         "azimuth": np.arctan2(y, x) * 180 / np.pi,
         "elevation": np.arctan2(z, np.sqrt(flat)) * 180 / np.pi,

@@ -19,8 +19,7 @@ from seld.labels.formats import CLASSES_2019, Layout
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MOST_SECONDS = 400_000  # of events in one file, which become 50 rows a second: a gigabyte
 _SPACE = " \t\v\f"
-# pandas would take "True" for 1, and stop at a zero byte.
-_PLAIN = b"0123456789+-.eE, \n"
+_PLAIN = b"0123456789+-.eE \n"
 # Since 3.1 pandas reads every decimal to the nearest float, and objects to being asked for it.
 _EXACT = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 
@@ -50,12 +49,12 @@ class Parsed(NamedTuple):
 def parse_fast(pieces: Sequence[Piece]) -> Parsed | None:
     """The columns of pieces of one layout, or None where only the careful way can tell what is the matter."""
     layout = pieces[0].layout
-    data = b"".join(piece.data for piece in pieces)
-    if layout.events or data.translate(None, _PLAIN):
-        return None
-    counts = np.array([piece.data.count(b"\n") for piece in pieces])
-    # Blank lines and rows that are too long would be skipped and cut in silence.
-    if data.count(b",") != counts.sum() * (len(layout.columns) - 1):
+    texts = [_without_blank_lines(piece.data) for piece in pieces]
+    data = b"".join(texts)
+    counts = np.array([text.count(b"\n") for text in texts])
+    # pandas would take "True" for 1, stop at a zero byte, skip lines of spaces, and cut rows that are too long.
+    commas = b"," * int(counts.sum() * (len(layout.columns) - 1))
+    if layout.events or data.translate(None, _PLAIN) != commas:
         return None
     types = {name: np.int64 if layout.whole(name) else np.float64 for name in layout.columns}
     try:
@@ -76,6 +75,12 @@ def parse_fast(pieces: Sequence[Piece]) -> Parsed | None:
     if len(table) != counts.sum() or first_fault(columns) is not None:
         return None
     return Parsed(columns, counts, np.empty(0, dtype=np.int64))
+
+
+def _without_blank_lines(data: bytes) -> bytes:
+    while b"\n\n" in data:
+        data = data.replace(b"\n\n", b"\n")
+    return data.removeprefix(b"\n")
 
 
 def parse_carefully(piece: Piece) -> Parsed:

@@ -45,8 +45,8 @@ def read_rows(path: str | Path, format: str = "seld") -> pd.DataFrame:
 def read_clips(paths: Iterable[str | Path], format: str = "seld", check_units: bool = True) -> pd.DataFrame:
     """The rows of many files, each in the order of its lines, with a column `clip` that counts the files from 0.
 
-    About 50 times as fast as the Python readers of the official scorers. Where files of one format differ in
-    width, what the narrow ones lack is NaN.
+    15 to 20 times as fast as the readers of the official scorers. Where files of one format differ in width, what
+    the narrow ones lack is NaN.
 
     Args:
         check_units: warn when the distances look like those of another unit.
@@ -110,33 +110,27 @@ def _pieces(path: Path, clip: int, format: Format) -> Iterator[Piece]:
     """A file in pieces; the header is checked and gone, the layout known."""
     layout: Layout | None = None
     header = bool(format.layouts[0].header)
-    line, opens = 1, True
-    for data in _blocks(path, format):
-        while opens:
-            skipped, first, data = _first_line(data)
-            if first is None:
-                line += skipped
+    for line, data in _blocks(path, format):
+        opens = layout is None
+        while layout is None:
+            data, line, first = _skip_blank(data, line)
+            if not first:
                 break
-            line += skipped
             _check_text(path, line, first, format)
             if header:
                 _check_header(path, line, first, format)
-                header, line = False, line + 1
-                continue
-            layout = _layout(path, line, first, format)
-            data = first + data
-            break
+                header, line, data = False, line + 1, data[len(first) :]
+            else:
+                layout = _layout(path, line, first, format)
         if layout is not None:
             yield Piece(path, clip, line, layout, data, opens)
-            line, opens = line + data.count(b"\n"), False
 
 
-def _first_line(data: bytes) -> tuple[int, bytes | None, bytes]:
-    """How many blank lines come first, the line after them (None when there is none), and what follows it."""
+def _skip_blank(data: bytes, line: int) -> tuple[bytes, int, bytes]:
+    """Data from its first filled line on, the number of that line, and the line (empty where there is none)."""
     filled = data.lstrip()
-    skipped = data[: len(data) - len(filled)].count(b"\n")
-    end = filled.find(b"\n") + 1
-    return (skipped, filled[:end], filled[end:]) if filled else (skipped, None, b"")
+    line += data[: len(data) - len(filled)].count(b"\n")
+    return filled, line, filled[: filled.find(b"\n") + 1]
 
 
 def _check_text(path: Path, line: int, first: bytes, format: Format) -> None:
@@ -166,25 +160,27 @@ def _layout(path: Path, line: int, first: bytes, format: Format) -> Layout:
     return layout
 
 
-def _blocks(path: Path, format: Format) -> Iterator[bytes]:
-    """The bytes of a file in blocks of whole lines, each line ended by a line feed, without byte-order mark."""
-    rest, line = b"", 1
+def _blocks(path: Path, format: Format) -> Iterator[tuple[int, bytes]]:
+    """A file in blocks of whole lines, each with the number of its first line; without byte-order mark.
+
+    Every line ends with a line feed, whatever it ended with before.
+    """
+    before, rest, line = b"", b"", 1
     for number, block in enumerate(_bytes(path)):
-        if number == 0:
-            block = block.removeprefix(_BOM)
-        block = rest + block if rest else block
+        block = rest + (block if number else block.removeprefix(_BOM))
+        line += before.count(b"\n")
         # The line feed of a Windows line end may be in the next block.
         tail = b"\r" if block.endswith(b"\r") else b""
         block = _line_feeds(block.removesuffix(tail))
         end = block.rfind(b"\n") + 1
-        block, rest = block[:end], block[end:] + tail
-        line += block.count(b"\n")
+        before, rest = block[:end], block[end:] + tail
         if len(rest) > _LONGEST_LINE:
+            line += before.count(b"\n")
             raise ValueError(not_text(path, line, format.layouts[0]) + f", got a line of over {_LONGEST_LINE} bytes")
-        if block:
-            yield block
+        if before:
+            yield line, before
     if rest:
-        yield _line_feeds(rest).removesuffix(b"\n") + b"\n"
+        yield line + before.count(b"\n"), _line_feeds(rest).removesuffix(b"\n") + b"\n"
 
 
 def _line_feeds(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ def change_frames(rows: pd.DataFrame, from_s: float, to_s: float) -> pd.DataFram
         return rows
     if from_s > to_s:
         times = _multiple(from_s, to_s)
-        finer = rows.loc[rows.index.repeat(times)].reset_index(drop=True)
+        finer = rows.iloc[np.repeat(np.arange(len(rows)), times)].reset_index(drop=True)
         finer["frame"] = finer["frame"] * times + np.tile(np.arange(times), len(rows))
         return finer.sort_values("frame", kind="stable", ignore_index=True)
     times = _multiple(to_s, from_s)

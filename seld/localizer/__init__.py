@@ -8,7 +8,7 @@ intensity vectors (peaks.py, heads.py).
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -18,9 +18,10 @@ from seld.arrays import Array
 from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
 from seld.labels import FRAME_SECONDS, rows_from_grid
+from seld.localizer.files import array_from, find_model
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
-from seld.weights import PRETRAINED, read_weights, save_weights
+from seld.weights import read_weights, save_weights
 
 _KIND = "seld.localizer"
 
@@ -209,11 +210,11 @@ class Localizer(nn.Module):
         Raises:
             ValueError: when there is no such model, or the file is damaged or holds something else.
         """
-        path = _find_model(name)
+        path = find_model(name)
         weights = read_weights(path, _KIND)
         try:
             config = LocalizerConfig(**weights.config["localizer"]), FeatureConfig(**weights.config["features"])
-            localizer = cls(*config, _array(weights.config.get("array")))
+            localizer = cls(*config, array_from(weights.config.get("array")))
             localizer.load_state_dict(weights.tensors)
             localizer.threshold = weights.config["threshold"]
         except (KeyError, TypeError, RuntimeError):
@@ -253,27 +254,6 @@ class _Block(nn.Sequential):
             nn.ReLU(),
             nn.Dropout2d(dropout),
         )
-
-
-def _array(fields: dict[str, Any] | None) -> Array | None:
-    """The array that was kept with weights; none in weights from before there were other arrays than Ambisonics."""
-    if fields is None:
-        return None
-    lists = {name: tuple(map(_frozen, value)) for name, value in fields.items() if isinstance(value, list)}
-    return Array(**(fields | lists))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _find_model(name: str | Path) -> Path:
-    path = Path(name)
-    candidates = [path / "best.safetensors", path / "last.safetensors", path, PRETRAINED / f"{name}.safetensors"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise ValueError(f"{name}: no run folder with best.safetensors, no weights file, no model of that name")
 
 
 def estimated_rows(estimate: Estimate, threshold: float = 0.5) -> pd.DataFrame:

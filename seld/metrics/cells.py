@@ -4,13 +4,17 @@ A cell holds the references and the predictions that may be paired with each oth
 one class in one frame.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+
+Table = pd.DataFrame | Mapping[str, np.ndarray]
+"""anything that gives a column by its name"""
 
 _ENUMERATED = 3
 # Ways whose costs differ by less are taken for a tie, in which SciPy's choice counts.
@@ -41,24 +45,34 @@ class Block(NamedTuple):
     """(cells, P) row numbers in the table of predictions"""
 
 
-def group(reference: pd.DataFrame, prediction: pd.DataFrame, by: Sequence[str]) -> Cells:
+def group(reference: Table, prediction: Table, by: Sequence[str]) -> Cells:
     """The cells of rows that agree in the whole-numbered columns `by`."""
-    keys = [table[list(by)].to_numpy(np.int64) for table in (reference, prediction)]
-    codes = _codes(np.concatenate(keys))
-    order = [np.argsort(side, kind="stable") for side in np.split(codes, [len(reference)])]
-    sides = [codes[: len(reference)][order[0]], codes[len(reference) :][order[1]]]
-    cells, first = np.unique(codes, return_index=True)
-    edges = [np.append(np.searchsorted(side, cells), len(side)) for side in sides]
-    return Cells(np.concatenate(keys)[first], order[0], edges[0], order[1], edges[1])
+    sides = [[np.asarray(table[name], dtype=np.int64) for name in by] for table in (reference, prediction)]
+    codes, keys_of = _codes(sides)
+    code, row = _sorted(codes)
+    first = np.flatnonzero(np.append(True, code[1:] != code[:-1]))[: len(code)]
+    references = len(sides[0][0])
+    is_reference = row < references
+    edges = np.append(first, len(row))
+    reference_edges = np.append(0, np.cumsum(is_reference))[edges]
+    return Cells(
+        keys_of(code[first]),
+        row[is_reference],
+        reference_edges,
+        row[~is_reference] - references,
+        edges - reference_edges,
+    )
 
 
 def blocks(cells: Cells) -> Iterator[Block]:
     """The cells with rows on both sides, those of one shape together."""
     references, predictions = np.diff(cells.reference_edges), np.diff(cells.prediction_edges)
     both = np.flatnonzero((references > 0) & (predictions > 0))
-    shape = np.stack([references[both], predictions[both]], axis=1)
-    for rows, columns in np.unique(shape, axis=0):
-        index = both[(shape == (rows, columns)).all(axis=1)]
+    shape = references[both] * (len(cells.predictions) + 1) + predictions[both]
+    order = np.argsort(shape, kind="stable")
+    _, starts = np.unique(shape[order], return_index=True)
+    for index in np.split(both[order], starts[1:]) if len(both) else ():
+        rows, columns = references[index[0]], predictions[index[0]]
         yield Block(
             index,
             cells.references[cells.reference_edges[index, None] + np.arange(rows)],
@@ -90,15 +104,43 @@ def assign(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def _codes(keys: np.ndarray) -> np.ndarray:
-    """(rows, keys) whole numbers -> (rows,) codes in the order of the keys, equal where all keys are."""
-    if len(keys) == 0:
-        return np.empty(0, dtype=np.int64)
-    low = keys.min(axis=0)
-    span = keys.max(axis=0) - low + 1
-    if np.prod(span.astype(np.float64)) < 2.0**62:
-        return np.ravel_multi_index(tuple((keys - low).T), tuple(span))
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+def _codes(sides: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Whole numbers from 0 in the order of the keys, one for each row of both sides, and how to get keys from codes.
+
+    Returns:
+        (rows,) codes, equal where all keys are; a function (cells,) codes -> (cells, keys).
+    """
+    columns = list(zip(*sides, strict=True))
+    if all(len(side) == 0 for side in columns[0]):
+        return np.empty(0, dtype=np.int64), lambda codes: np.empty((0, len(columns)), dtype=np.int64)
+    low = [min(int(side.min()) for side in column if len(side)) for column in columns]
+    high = [max(int(side.max()) for side in column if len(side)) for column in columns]
+    span = tuple(top - bottom + 1 for bottom, top in zip(low, high, strict=True))
+    if math.prod(span) >= 2**62:
+        keys, codes = np.unique(np.stack([np.concatenate(column) for column in columns]), axis=1, return_inverse=True)
+        return codes.reshape(-1), lambda codes: keys[:, codes].T
+    codes = []
+    for side in sides:
+        code = np.zeros(len(side[0]), dtype=np.int64)
+        for column, bottom, size in zip(side, low, span, strict=True):
+            code *= size
+            code += column - bottom
+        codes.append(code)
+    return np.concatenate(codes), lambda codes: np.stack(np.unravel_index(codes, span), axis=1) + low
+
+
+def _sorted(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) the codes in order, and the rows that they belong to, those of one code in their order.
+
+    Code and row number share one 64-bit word wherever they fit: sorting words is several times faster than a stable
+    argsort.
+    """
+    bits = len(codes).bit_length()
+    if len(codes) and int(codes.max()).bit_length() + bits < 63:
+        words = np.sort((codes << bits) | np.arange(len(codes)))
+        return words >> bits, words & ((1 << bits) - 1)
+    order = np.argsort(codes, kind="stable")
+    return codes[order], order
 
 
 def _ways(height: int, width: int) -> np.ndarray:

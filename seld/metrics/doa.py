@@ -25,47 +25,69 @@ Source Localizers", WASPAA 2021, section 4. Thresholded F-score: Mesaros et al.,
 Localization and Detection of Sound Events", WASPAA 2019; its frame-wise form is that of DCASE 2024.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
-from seld.metrics.frames import ROUNDING_DEG, frame_pairs
+from seld.metrics.frames import ROUNDING_DEG, cheapest, check_angle, lay_out, per_clip, ratio
+from seld.metrics.protocol import Figures, Sums
 
 COUNTS = ("frames", "references", "estimates", "pairs", "angle_sum_deg", "hits")
+MOST_SOURCES = 31
+"""frames with more sources than that share its line of `by_sources`"""
 
 
-def count(reference: pd.DataFrame, prediction: pd.DataFrame, threshold_deg: float = 20.0) -> pd.DataFrame:
-    """The countable sums of one clip, one row for each number of active sources that occurs in it.
+@dataclass(frozen=True)
+class Doa:
+    """Class-free localization, frame by frame."""
 
-    Args:
-        reference, prediction: tables of rows as in `seld.labels`.
-        threshold_deg: the largest angle of a hit.
+    threshold_deg: float = 20.0
+    """largest angle of a hit; the F-score is named after it"""
 
-    Returns:
-        Columns COUNTS, index `sources`: frames with a row on either side, references, estimates, pairs, the
-        sum of their angles in degrees, and hits (pairs within the threshold).
-    """
-    sums: dict[int, np.ndarray] = {}
-    for frame in frame_pairs(reference, prediction):
-        angles = frame.distance_deg[linear_sum_assignment(frame.distance_deg)]
-        hits = np.count_nonzero(angles <= threshold_deg + ROUNDING_DEG)
-        tracks, sources = frame.distance_deg.shape
-        sums.setdefault(sources, np.zeros(len(COUNTS)))
-        sums[sources] += (1, sources, tracks, len(angles), angles.sum(), hits)
-    index = pd.Index(sorted(sums), name="sources", dtype=np.int64)
-    return pd.DataFrame([sums[sources] for sources in index], index=index, columns=COUNTS, dtype=np.float64)
+    reference_format: ClassVar[str] = "seld"
+    prediction_format: ClassVar[str] = "seld"
+    bias_corrected: ClassVar[bool] = False
 
+    def __post_init__(self):
+        check_angle("threshold_deg", self.threshold_deg)
 
-def score(counts: pd.DataFrame, threshold_deg: float = 20.0) -> pd.DataFrame:
-    """LE in degrees, LR, LP, LF and the F-score named after its threshold (F20), for each row of counts."""
-    references, estimates, pairs = counts["references"], counts["estimates"], counts["pairs"]
-    # pandas divides 0 by 0 to NaN, in silence.
-    return pd.DataFrame(
-        {
-            "LE": counts["angle_sum_deg"] / pairs,
-            "LR": pairs / references,
-            "LP": pairs / estimates,
-            "LF": 2 * pairs / (references + estimates),
-            f"F{threshold_deg:g}": 2 * counts["hits"] / (references + estimates),
+    def count(self, reference: pd.DataFrame, prediction: pd.DataFrame, clips: int) -> Sums:
+        """COUNTS (clips,): frames with a row on either side, references, estimates, pairs, their angles, hits.
+
+        `by_sources` (clips, MOST_SOURCES + 1, 6) holds the same for each number of active sources.
+        """
+        frames = lay_out(reference, prediction, clips)
+        sources, estimates = np.diff(frames.cells.reference_edges), np.diff(frames.cells.prediction_edges)
+        values = np.zeros((len(COUNTS), len(sources)))
+        values[:4] = np.ones(len(sources)), sources, estimates, np.minimum(sources, estimates)
+        for cells, pairs in frames.squares:
+            angle = frames.pairs.angle_deg[pairs]
+            angle = angle[cheapest(angle)]
+            values[4, cells] = angle.sum(axis=1)
+            values[5, cells] = np.count_nonzero(angle <= self.threshold_deg + ROUNDING_DEG, axis=1)
+        bins = MOST_SOURCES + 1
+        line = frames.clip * bins + np.minimum(sources, MOST_SOURCES)
+        table = np.stack([per_clip(line, clips * bins, value) for value in values], axis=-1).reshape(clips, bins, -1)
+        return {**dict(zip(COUNTS, table.sum(axis=1).T, strict=True)), "by_sources": table}
+
+    def score(self, sums: Sums) -> Figures:
+        """LE in degrees, LR, LP, LF and the F-score named after its threshold (F20)."""
+        both = sums["references"] + sums["estimates"]
+        return {
+            "LE": ratio(sums["angle_sum_deg"], sums["pairs"]),
+            "LR": ratio(sums["pairs"], sums["references"]),
+            "LP": ratio(sums["pairs"], sums["estimates"]),
+            "LF": ratio(2 * sums["pairs"], both),
+            f"F{self.threshold_deg:g}": ratio(2 * sums["hits"], both),
         }
-    )
+
+    def tables(self, sums: Sums) -> dict[str, dict[int, dict[str, float]]]:
+        """`by_sources`: number of active sources -> figures of the frames that have so many."""
+        lines = {}
+        for sources, line in enumerate(sums["by_sources"]):
+            if line[0]:
+                figures = self.score(dict(zip(COUNTS, line, strict=True)))
+                lines[sources] = {name: float(value) for name, value in figures.items()}
+        return {"by_sources": lines}

@@ -16,6 +16,14 @@ Figures = dict[str, np.ndarray]
 """name -> float64 array (...), one value for each index of the leading axes of the sums"""
 
 
+class ClipError(ValueError):
+    """Rows that a protocol cannot count; whoever knows the names of the clips tells which one."""
+
+    def __init__(self, clip: int, message: str):
+        super().__init__(message)
+        self.clip = clip
+
+
 class Protocol(Interface):
     """A frozen dataclass whose fields are the protocol's options."""
 

@@ -1,9 +1,12 @@
-"""Synthetic scenes: dry events, rooms, trajectories, mixing.
+"""Synthetic scenes: dry events, rooms simulated or measured, trajectories, mixing.
 
-dry sound --(room, path: plane waves with delay, gain, direction)--> FOA --(mix, noise)--> clip, labels
+A configuration is drawn into a scene (`drawing.py`), whose description can be edited (`description.py`), and a scene
+is mixed into a clip (`mixing.py`):
+
+dry sound --(room, path: plane waves with delay, gain, direction)--> every array --(mix, noise)--> clip, labels
 """
 
 from seld.scenes.config import SPLITS, SceneConfig
-from seld.scenes.making import make_scenes
+from seld.scenes.making import make_scenes, render_scenes
 
-__all__ = ["SPLITS", "SceneConfig", "make_scenes"]
+__all__ = ["SPLITS", "SceneConfig", "make_scenes", "render_scenes"]

@@ -1,6 +1,9 @@
 """What scenes are made of: the options of `make_scenes`, checked where they enter."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from seld.arrays import Array, find_array
 
 SPLITS = ("train", "validation", "test")
 
@@ -17,6 +20,14 @@ class SceneConfig:
     """clips of one seed are the same to the byte, whatever the number of workers"""
     events: str | None = None
     """folder of dry sounds (wav, flac, ogg, mp3; subfolders are classes); none: the built-in synthesiser"""
+    formats: list[str] = field(default_factory=lambda: ["foa"])
+    """arrays that hear every scene: foa, mic, stereo, names in configs/arrays or YAML files"""
+    responses: str | None = None
+    """measured impulse responses in place of simulated rooms: a SOFA file, a folder of sound files with positions.csv
+    or positions.json, or a folder of several of these; their channels must be those of the one format"""
+    ambience: str | None = None
+    """folder of ambient recordings in place of synthetic noise, in subfolders of the formats' names if there are
+    several; each split takes another part of every file"""
     max_overlap: int = 2
     """most sources that sound at once, 1 to 5"""
     event_seconds: tuple[float, float] = (0.3, 6.0)
@@ -36,11 +47,11 @@ class SceneConfig:
     rt60_s: tuple[float, float] = (0.2, 0.8)
     """time in which reverberation decays by 60 dB, seconds"""
     snr_db: tuple[float, float] = (10.0, 30.0)
-    """level of the sources above the diffuse ambient noise, decibels"""
+    """level of the sources above the ambient noise, decibels"""
     level_spread_db: float = 10.0
     """how much a source may be softer than the loudest one, decibels"""
     peak_dbfs: tuple[float, float] = (-25.0, -1.0)
-    """highest peak of a clip, decibels below full scale"""
+    """highest peak of a clip in FOA, decibels below full scale"""
 
     def __post_init__(self) -> None:
         _check("clips", "at least 1", self.clips, self.clips >= 1)
@@ -66,6 +77,29 @@ class SceneConfig:
         for small, large in zip(self.room_min_m, self.room_max_m, strict=True):
             rule = "at least 2 metres and at most room_max_m in every direction"
             _check("room_min_m", rule, self.room_min_m, 2 <= small <= large)
+        formats = [find_array(name) for name in self.formats]
+        check_formats(formats, self.responses is not None, self.ambience is not None)
+
+
+def check_formats(formats: Sequence[Array], measured: bool, recorded: bool) -> None:
+    """See that scenes can be made in these formats, of measured rooms or not, with recorded noise or not.
+
+    Raises:
+        ValueError: when they cannot.
+    """
+    names = [array.name for array in formats]
+    _check("formats", "at least one", names, bool(formats))
+    _check("formats", "arrays of different names", names, len(set(names)) == len(names))
+    folders = [array.folder for array in formats]
+    _check("formats", "arrays of different folders", folders, len(set(folders)) == len(folders))
+    if measured:
+        _check("formats", "one, the array that scenes.responses were measured with", names, len(names) == 1)
+    for array in formats:
+        if array.foa_gains is None and not array.positions_m:
+            rule = "arrays of known positions, unless scenes.responses were measured with them"
+            _check("formats", rule, array.name, measured)
+            rule = f"given for {array.name}, in which the coherence of synthetic noise is not known"
+            _check("ambience", rule, None, recorded)
 
 
 def _check(name: str, rule: str, value: object, holds: bool) -> None:

@@ -35,8 +35,9 @@ class SyntheticEvents:
     def draw(self, rng: np.random.Generator) -> Sound:
         """A random sound, rms 1, of `event_seconds`."""
         seed = int(rng.integers(2**40)) * len(SPLITS) + self._residue
-        audio, family = synthesize(np.random.default_rng(seed), self._config.event_seconds)
-        return Sound(audio, family, f"{self.classes[family]}:{seed}")
+        seconds = self._config.event_seconds
+        audio, family = synthesize(np.random.default_rng(seed), seconds)
+        return Sound(audio, family, {"family": self.classes[family], "seed": seed, "length_s": list(seconds)})
 
 
 class RecordedEvents:
@@ -72,9 +73,13 @@ class RecordedEvents:
         # Around a loud moment, or a pause in a long recording would be labelled, and blown up into noise.
         start = int(rng.choice(recording.loud) - rng.uniform(0, longest))
         start = max(0, min(start, len(recording.audio) - longest))
-        audio = fade(recording.audio[start : start + longest])
-        audio /= np.sqrt(np.mean(audio**2))
-        return Sound(audio, self.classes.index(_class_name(path)), path.as_posix())
+        excerpt = recording.audio[start : start + longest]
+        recipe = {
+            "file": path.as_posix(),
+            "begin_s": start / SAMPLE_RATE,
+            "length_s": len(excerpt) / SAMPLE_RATE,
+        }
+        return Sound(_normalized(excerpt), self.classes.index(_class_name(path)), recipe)
 
 
 Events = SyntheticEvents | RecordedEvents
@@ -85,10 +90,35 @@ def open_events(config: SceneConfig) -> Events:
     return SyntheticEvents(config) if config.events is None else RecordedEvents(config)
 
 
+def read_sound(path: Path, begin_s: float = 0.0, length_s: float | None = None) -> np.ndarray:
+    """An excerpt (samples,) of a sound file, rms 1, from a time after its silent beginning on.
+
+    Raises:
+        ValueError: when the file is unreadable or silent, or the excerpt does not lie inside it.
+        FileNotFoundError: when there is no such file.
+    """
+    audio = _read_mono(path).audio
+    start = round(begin_s * SAMPLE_RATE)
+    length = len(audio) - start if length_s is None else round(length_s * SAMPLE_RATE)
+    if length < 1 or start + length > len(audio):
+        raise ValueError(
+            f"{path}: an excerpt must lie within the {len(audio) / SAMPLE_RATE:.4f} s between its silent ends, got "
+            f"begin_s {begin_s:g}, length_s {length / SAMPLE_RATE:g}"
+        )
+    return _normalized(audio[start : start + length])
+
+
 def split_of(path: Path) -> str:
     """The split of a file, from its path inside the folder of events alone."""
     ticket = int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8]) % 100
     return list(_SHARES)[int(np.searchsorted(np.cumsum(list(_SHARES.values())), ticket, side="right"))]
+
+
+def _normalized(excerpt: np.ndarray) -> np.ndarray:
+    """An excerpt (samples,) with faded ends and rms 1."""
+    audio = fade(excerpt)
+    audio /= np.sqrt(np.mean(audio**2) + 1e-20)
+    return audio
 
 
 def _class_name(path: Path) -> str:

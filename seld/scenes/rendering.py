@@ -1,15 +1,22 @@
-"""A dry sound at a place or on a path in a room, as first-order Ambisonics heard at the array.
+"""A dry sound at a place or on a path in a room, as every array at one point hears it.
 
 Static: one convolution. Moving: the direct sound is read from the dry one with a delay that changes from
 sample to sample (so it has the Doppler shift and no comb filter between two delays), the reflections are
 convolved block by block with responses computed every BLOCK_SECONDS along the path and cross-faded, and the
 late tail, in which nobody hears the motion, stays the same.
+
+All arrays hear the same arrivals: Ambisonics by their directions, microphones by their ways to each of them.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
+from seld.arrays import ARRAYS, SPEED_OF_SOUND, Array
 from seld.audio import SAMPLE_RATE
+from seld.scenes.capsules import angle_index, centre, encode_capsules, kernels, margin, paths
 from seld.scenes.rir import (
     CENTRE,
     TAPS,
@@ -19,54 +26,99 @@ from seld.scenes.rir import (
     encode_foa,
     late_arrivals,
 )
-from seld.scenes.rooms import SPEED_OF_SOUND, Path, Room
+from seld.scenes.rooms import Path, Room
 
 BLOCK_SECONDS = 0.1
 
 _BLOCK = round(BLOCK_SECONDS * SAMPLE_RATE)
 _OVERSAMPLING = 4  # of the dry sound, so that cubic interpolation errs by less than -60 dB below 6 kHz
+_COARSE = 64  # samples between which the ways of a moving source to microphones are interpolated
 
 
-def render(rng: np.random.Generator, dry: np.ndarray, room: Room, path: Path) -> np.ndarray:
-    """The sound (4, samples + tail) of a source that emits `dry` (samples,) on its way along `path`.
+class Wet(NamedTuple):
+    """A sound as an array hears it."""
 
-    Sample 0 is the moment at which the direct sound of `dry[0]` arrives, so that labels need no delay.
+    audio: np.ndarray
+    """(channels, samples) float32"""
+    lead: int
+    """the sample at which the direct sound of the first dry sample reaches the array's origin"""
+
+
+def render(
+    rng: np.random.Generator,
+    dry: np.ndarray,
+    room: Room,
+    path: Path,
+    arrays: Sequence[Array] = (ARRAYS["foa"],),
+) -> list[Wet]:
+    """What each array hears of a source that emits `dry` (samples,) on its way along `path`.
+
+    Time counts from the moment at which the direct sound of `dry[0]` reaches the origin of all arrays, so that
+    labels need no delay.
     """
     late = late_arrivals(room, rng)
     if len(path.points_m) == 1:
-        return _render_static(dry, room, path.points_m, late)
-    return _render_moving(dry, room, path, late)
+        return _render_static(dry, room, path.points_m, late, arrays)
+    return _render_moving(dry, room, path, late, arrays)
 
 
-def _render_static(dry: np.ndarray, room: Room, position: np.ndarray, late: Arrivals) -> np.ndarray:
+def _render_static(
+    dry: np.ndarray, room: Room, position: np.ndarray, late: Arrivals, arrays: Sequence[Array]
+) -> list[Wet]:
     first = room.directions(position)[1][0] / SPEED_OF_SOUND * SAMPLE_RATE
     early = early_arrivals(room, position)
     both = Arrivals(*(np.concatenate(parts) for parts in zip(early, late, strict=True)))
-    response = encode_foa(both, 1, _response_samples(room.rt60_s.max(), early), shift=CENTRE - first)[0]
-    return _convolve(dry, response)[:, CENTRE:]
+    samples = _response_samples(room.rt60_s.max(), early)
+    out = []
+    for array in arrays:
+        lead, kept = _leads(array)
+        response = _encode(array, both, 1, samples + 2 * kept, lead - first)[0]
+        out.append(Wet(_convolve(dry, response)[:, lead - kept :], kept))
+    return out
 
 
-def _render_moving(dry: np.ndarray, room: Room, path: Path, late: Arrivals) -> np.ndarray:
+def _render_moving(dry: np.ndarray, room: Room, path: Path, late: Arrivals, arrays: Sequence[Array]) -> list[Wet]:
     # The end of a sound that moves away arrives later than its length would say.
     retreat = np.ptp(room.directions(path.points_m)[1]) / SPEED_OF_SOUND
     arrival = np.arange(len(dry) + int(retreat * SAMPLE_RATE) + 1) / SAMPLE_RATE
     direction, distance = room.directions(path.at(arrival))
     first = distance[0] / SPEED_OF_SOUND * SAMPLE_RATE
-    direct = _encode_direct(dry, direction, distance)
-
+    fine = _oversample(dry)
     # A source that comes closer is heard earlier than its first sample's delay would say.
-    lead = CENTRE + int((distance[0] - distance.min()) / SPEED_OF_SOUND * SAMPLE_RATE) + 1
-    samples = _response_samples(room.rt60_s.max(), late) + lead
-    tail = _convolve(dry, encode_foa(late, 1, samples, shift=lead - first)[0])[:, lead:]
+    ahead = int((distance[0] - distance.min()) / SPEED_OF_SOUND * SAMPLE_RATE) + 1
     blocks = 1 + -(-len(dry) // _BLOCK)
     early = early_arrivals(room, path.at(np.arange(blocks) * BLOCK_SECONDS), direct=False)
-    samples = _response_samples(early_seconds(room), early) + lead
-    reflections = _crossfade(dry, encode_foa(early, blocks, samples, shift=lead - first))[:, lead:]
-    parts = (direct, reflections, tail)
-    out = np.zeros((4, max(part.shape[1] for part in parts)), dtype=np.float32)
-    for part in parts:
-        out[:, : part.shape[1]] += part
+    out = []
+    for array in arrays:
+        lead, kept = _leads(array)
+        lead += ahead
+        samples = _response_samples(room.rt60_s.max(), late) + lead + kept
+        tail = _convolve(dry, _encode(array, late, 1, samples, lead - first)[0])
+        samples = _response_samples(early_seconds(room), early) + lead + kept
+        reflections = _crossfade(dry, _encode(array, early, blocks, samples, lead - first))
+        if array.kind == "foa":
+            direct = _encode_direct(fine, direction, distance)
+        else:
+            direct = _direct_at_capsules(array, fine, direction, distance, kept)
+        parts = (direct, reflections[:, lead - kept :], tail[:, lead - kept :])
+        wet = np.zeros((array.channels, max(part.shape[1] for part in parts)), dtype=np.float32)
+        for part in parts:
+            wet[:, : part.shape[1]] += part
+        out.append(Wet(wet, kept))
     return out
+
+
+def _leads(array: Array) -> tuple[int, int]:
+    """How many samples a response begins before its first arrival, and how many of them are kept.
+
+    Ambisonics is heard at the origin, so nothing but the ringing of a kernel comes before.
+    """
+    return (CENTRE, 0) if array.kind == "foa" else (margin(array), margin(array))
+
+
+def _encode(array: Array, arrivals: Arrivals, responses: int, samples: int, shift: float) -> np.ndarray:
+    encode = encode_foa if array.kind == "foa" else lambda *rest: encode_capsules(array, *rest)
+    return encode(arrivals, responses, samples, shift)
 
 
 def _response_samples(seconds: float, arrivals: Arrivals) -> int:
@@ -74,16 +126,43 @@ def _response_samples(seconds: float, arrivals: Arrivals) -> int:
     return int(np.ceil(last * SAMPLE_RATE)) + TAPS
 
 
-def _encode_direct(dry: np.ndarray, direction: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """FOA (4, m) of the direct sound; direction (m, 3) and distance (m,) of the source at each arrival."""
-    delay = (distance - distance[0]) * (SAMPLE_RATE / SPEED_OF_SOUND)
+def _oversample(dry: np.ndarray) -> np.ndarray:
+    """`dry` (samples,) at _OVERSAMPLING times its rate."""
     # The zeros keep the end from ringing into the start.
     padded = fft.next_fast_len(len(dry) + 2 * TAPS, real=True)
-    fine = fft.irfft(fft.rfft(dry, padded), padded * _OVERSAMPLING) * np.float32(_OVERSAMPLING)
+    return fft.irfft(fft.rfft(dry, padded), padded * _OVERSAMPLING) * np.float32(_OVERSAMPLING)
+
+
+def _encode_direct(fine: np.ndarray, direction: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """FOA (4, m) of the direct sound; direction (m, 3) and distance (m,) of the source at each arrival."""
+    delay = (distance - distance[0]) * (SAMPLE_RATE / SPEED_OF_SOUND)
     at = (np.arange(len(distance)) - delay) * _OVERSAMPLING
     wave = _interpolate(fine, at) / distance.astype(np.float32)
     x, y, z = direction.T.astype(np.float32)
     return np.stack([wave, wave * y, wave * z, wave * x])
+
+
+def _direct_at_capsules(
+    array: Array, fine: np.ndarray, direction: np.ndarray, distance: np.ndarray, lead: int
+) -> np.ndarray:
+    """The direct sound (microphones, m + 2 lead) from `lead` samples before to after the m of `_encode_direct`."""
+    time = np.arange(-lead, len(distance) + lead)
+    knots = np.arange(-lead, len(distance) + lead + _COARSE, _COARSE)
+    at_knots = np.clip(knots, 0, len(distance) - 1)  # the source rests at the ends of its path
+    direction, distance, start = direction[at_knots], distance[at_knots], distance[0]
+    table, block = kernels(array), np.arange(0, len(time) + _BLOCK, _BLOCK) - lead
+    out = np.empty((array.channels, len(time)), dtype=np.float32)
+    for microphone in range(array.channels):
+        way = paths(array, microphone, direction, distance)
+        delay = (distance + way.extra_m - start) * (SAMPLE_RATE / SPEED_OF_SOUND)
+        wave = _interpolate(fine, (time - np.interp(time, knots, delay)) * _OVERSAMPLING)
+        wave *= np.interp(time, knots, way.level / distance).astype(np.float32)
+        if array.kind == "sphere":
+            # The first path's time is in the delay already, so that filters of two angles can be cross-faded.
+            filters = table[angle_index(array, np.interp(block, knots, way.angle)), 0].sum(1)
+            wave = _crossfade(wave, filters[:, None])[0, centre(array) :][: len(time)]
+        out[microphone] = wave
+    return out
 
 
 def _interpolate(signal: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -18,16 +18,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seld.arrays import SPEED_OF_SOUND
 from seld.audio import SAMPLE_RATE
-from seld.scenes.rooms import SPEED_OF_SOUND, Room, wall_surfaces
+from seld.scenes.rooms import Room, wall_surfaces
 
 IMAGES = 300  # image sources in the early part; past the mixing time of any room that scenes use
 CROSSOVER_HZ = 3000.0
 TAPS = 32  # samples of a fractional-delay kernel
 CENTRE = TAPS // 2 - 1  # the tap on which an arrival at a whole sample falls
+STEPS = 64  # fractions of a sample in the kernel table
 
 _LATE_PER_SECOND = 5000  # the ear takes more than about 2000 arrivals per second for smooth
-_STEPS = 64  # fractions of a sample in the kernel table
 _DECAY = 6 * np.log(10)  # energy falls by exp(-_DECAY) in one RT60
 
 
@@ -98,10 +99,10 @@ def encode_foa(arrivals: Arrivals, responses: int, samples: int, shift: float = 
     """
     at = arrivals.delay_s * SAMPLE_RATE + shift
     whole = np.floor(at).astype(np.int64)
-    step = np.rint((at - whole) * _STEPS).astype(np.int64)
+    step = np.rint((at - whole) * STEPS).astype(np.int64)
     kept = (whole >= CENTRE) & (whole + TAPS - CENTRE <= samples)
     whole, step, gain = whole[kept], step[kept], arrivals.gain[kept].astype(np.float32)
-    wave = np.einsum("nb,nbt->nt", gain, _KERNELS[step])
+    wave = np.einsum("nb,nbt->nt", gain, KERNELS[step])
     index = (arrivals.response[kept] * samples + whole - CENTRE)[:, None] + np.arange(TAPS)
     x, y, z = arrivals.direction[kept].T.astype(np.float32)
     channels = [
@@ -122,12 +123,12 @@ def _mirror(source: np.ndarray, array: float, side: float, reach: float) -> tupl
 
 
 def _kernel_table() -> np.ndarray:
-    """Windowed-sinc kernels (_STEPS + 1, 2, TAPS) of each fraction of a sample, split at CROSSOVER_HZ."""
-    time = np.arange(TAPS) - CENTRE - np.linspace(0, 1, _STEPS + 1)[:, None]
+    """Windowed-sinc kernels (STEPS + 1, 2, TAPS) of each fraction of a sample, split at CROSSOVER_HZ."""
+    time = np.arange(TAPS) - CENTRE - np.linspace(0, 1, STEPS + 1)[:, None]
     window = np.cos(np.pi * time / (TAPS + 1)) ** 2
     ratio = 2 * CROSSOVER_HZ / SAMPLE_RATE
     low = ratio * np.sinc(ratio * time) * window
     return np.stack([low, np.sinc(time) * window - low], axis=1).astype(np.float32)
 
 
-_KERNELS = _kernel_table()
+KERNELS = _kernel_table()

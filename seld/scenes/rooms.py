@@ -14,7 +14,6 @@ from seld.scenes.config import SceneConfig
 
 WALL_MARGIN_M = 0.3  # sources stay this far from walls
 ARRAY_MARGIN_M = 0.7
-SPEED_OF_SOUND = 343.0  # metres per second
 
 _TRIES = 400
 

@@ -6,7 +6,9 @@ recipes are the classic ones: source and filter for voices, wavetables for pitch
 struck objects.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -36,16 +38,21 @@ class Sound(NamedTuple):
     audio: np.ndarray
     """(samples,) float32, mono"""
     class_index: int
-    name: str
-    """family and seed, or the file that it comes from"""
+    recipe: Mapping[str, Any] = MappingProxyType({})
+    """how to get it again: family and seed, or file and excerpt; ready for JSON"""
 
 
-def synthesize(rng: Generator, seconds_range: tuple[float, float]) -> tuple[np.ndarray, int]:
-    """A random sound (samples,), float32 with rms 1, and the index of its family in FAMILIES."""
-    family = int(rng.integers(len(FAMILIES)))
+def synthesize(rng: Generator, seconds_range: tuple[float, float], family: str | None = None) -> tuple[np.ndarray, int]:
+    """A random sound (samples,), float32 with rms 1, and the index of its family in FAMILIES.
+
+    Args:
+        family: its name in FAMILIES; drawn by default.
+    """
+    drawn = int(rng.integers(len(FAMILIES)))
+    index = drawn if family is None else list(FAMILIES).index(family)
     samples = int(log_uniform(rng, *seconds_range) * SAMPLE_RATE)
-    audio = fade(list(FAMILIES.values())[family](rng, samples))
-    return audio / np.sqrt(np.mean(audio**2) + 1e-12), family
+    audio = fade(list(FAMILIES.values())[index](rng, samples))
+    return audio / np.sqrt(np.mean(audio**2) + 1e-12), index
 
 
 def instrument(rng: Generator, samples: int) -> np.ndarray:
