@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from seld import config
 from seld.audio import read_audio
-from seld.classical import fibonacci_sphere, intensity_histogram
+from seld.classical import intensity_histogram
 from seld.files import atomic_path
-from seld.geometry import unit_from_degrees
+from seld.geometry import fibonacci_sphere, unit_from_degrees
 from seld.plots import COLOURS
 from seld.run import Run
 from seld.wasserstein import Gradient, pixel_cost, read_images, sphere_cost, to_mass, transport_cost

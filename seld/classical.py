@@ -22,7 +22,7 @@ from torch import Tensor
 
 from seld.audio import SAMPLE_RATE
 from seld.features import FeatureConfig, LogMelIntensity
-from seld.geometry import normalize, pairwise_angular_distance
+from seld.geometry import fibonacci_sphere, normalize, pairwise_angular_distance
 from seld.labels import FRAME_SECONDS, rows_from_grid
 
 _TINY = 1e-20  # power, far below the rounding of 16-bit samples
@@ -104,14 +104,6 @@ def intensity_histogram(
     rows = rows_from_grid(peaks.doa, active)
     rows["source"] = track[active]
     return rows
-
-
-def fibonacci_sphere(points: int) -> np.ndarray:
-    """Unit vectors (points, 3), spread evenly over the sphere along a golden spiral."""
-    index = np.arange(points) + 0.5
-    z = 1 - 2 * index / points
-    radius, turn = np.sqrt(1 - z**2), np.pi * (1 + np.sqrt(5)) * index
-    return np.stack([radius * np.cos(turn), radius * np.sin(turn), z], -1)
 
 
 def _histogram(audio: Tensor, grid: np.ndarray, config: HistogramConfig) -> np.ndarray:

@@ -71,6 +71,14 @@ def axis_symmetries() -> np.ndarray:
     return np.stack(matrices)
 
 
+def fibonacci_sphere(points: int) -> np.ndarray:
+    """Unit vectors (points, 3), spread evenly over the sphere along a golden spiral."""
+    index = np.arange(points) + 0.5
+    z = 1 - 2 * index / points
+    radius, turn = np.sqrt(1 - z**2), np.pi * (1 + np.sqrt(5)) * index
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), z], -1)
+
+
 def _norm(vector: Tensor) -> Tensor:
     import torch
 

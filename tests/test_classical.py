@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seld.audio import SAMPLE_RATE
-from seld.classical import fibonacci_sphere, intensity_histogram
+from seld.classical import intensity_histogram
 from seld.geometry import unit_from_degrees
 from seld.metrics import evaluate
 
@@ -81,11 +81,3 @@ def test_bad_input():
         intensity_histogram(torch.zeros(2, 100), 1)
     with pytest.raises(ValueError, match="max_sources"):
         intensity_histogram(torch.zeros(4, 100), 0)
-
-
-def test_the_grid_is_even():
-    grid = fibonacci_sphere(500)
-    nearest = np.sort(grid @ grid.T, axis=1)[:, -2]
-    assert np.linalg.norm(grid, axis=1) == pytest.approx(1)
-    assert np.abs(grid.mean(0)).max() < 1e-2
-    assert np.ptp(np.rad2deg(np.arccos(nearest))) < 2

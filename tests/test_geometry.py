@@ -6,6 +6,7 @@ from seld.geometry import (
     angular_distance,
     axis_symmetries,
     degrees_from_unit,
+    fibonacci_sphere,
     normalize,
     pairwise_angular_distance,
     unit_from_degrees,
@@ -73,3 +74,11 @@ def test_symmetries_are_48_different_orthogonal_matrices():
     assert len(np.unique(matrices.reshape(48, 9), axis=0)) == 48
     np.testing.assert_array_equal(matrices[0], np.eye(3))
     np.testing.assert_allclose(matrices @ matrices.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (48, 3, 3)))
+
+
+def test_the_grid_is_even():
+    grid = fibonacci_sphere(500)
+    nearest = np.sort(grid @ grid.T, axis=1)[:, -2]
+    assert np.linalg.norm(grid, axis=1) == pytest.approx(1)
+    assert np.abs(grid.mean(0)).max() < 1e-2
+    assert np.ptp(np.rad2deg(np.arccos(nearest))) < 2

@@ -10,8 +10,9 @@ LAYER = {
     "files": 0, "geometry": 0, "command": 0,
     "labels": 1, "audio": 1, "arrays": 1, "run": 1, "weights": 1,
     "features": 2, "datasets": 2, "assignment": 2, "tracking": 2,
-    "localizer": 3, "losses": 3, "metrics": 3, "scenes": 3, "clips": 3, "classical": 3, "wasserstein": 3,
-    "plots": 4, "config": 4,
+    "localizer": 3, "losses": 3, "metrics": 3, "scenes": 3, "augmentation": 3, "classical": 3, "wasserstein": 3,
+    "plots": 4, "clips": 4,
+    "config": 5,
 }  # fmt: skip
 MODULES = sorted(
     path

@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 
 from seld.audio import write_audio
-from seld.classical import fibonacci_sphere
-from seld.geometry import degrees_from_unit, unit_from_degrees
+from seld.geometry import degrees_from_unit, fibonacci_sphere, unit_from_degrees
 
 ROOT = Path(__file__).resolve().parents[1]
 

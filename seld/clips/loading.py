@@ -79,6 +79,18 @@ def whole_features(clip: Clip, features: Features) -> Tensor:
         return features(audio.unsqueeze(0))[0].half()
 
 
+def part_of_recording(clip: Clip, array: Array, begin: int, end: int) -> Tensor:
+    """The samples (channels, samples) of the label frames from `begin`, which may be negative, to before `end`.
+
+    Beyond the ends of the sound there is silence.
+    """
+    frame = round(SAMPLE_RATE * FRAME_SECONDS)
+    first = max(begin, 0)
+    audio = read_recording(clip.audio, array, first * frame, (end - first) * frame)
+    before = (first - begin) * frame
+    return torch.nn.functional.pad(audio, (before, (end - begin) * frame - before - audio.shape[-1]))
+
+
 def part_of_features(clip: Clip, features: Features, begin: int, end: int) -> Tensor:
     """The features of the label frames from `begin` to before `end`, of which only the surroundings are decoded.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seld.clips.folders import Clip
-from seld.clips.loading import count_frames, part_of_features, read_grid, whole_features
+from seld.clips.loading import AFTER, count_frames, part_of_features, part_of_recording, read_grid, whole_features
 from seld.clips.statistics import Sums, sums_of
 from seld.features import Features
 
@@ -24,6 +24,17 @@ class ClipData(NamedTuple):
 
     features: Tensor
     """(channels, T x frames_per_label, F) float16, which holds them to three digits in half the memory"""
+    doa: Tensor
+    """(T, N, 3)"""
+    active: Tensor
+    """(T, N) bool"""
+
+
+class ClipAudio(NamedTuple):
+    """Sound and references of T label frames of one clip."""
+
+    audio: Tensor
+    """(channels, samples), which also has what is around: frames before, and AFTER behind"""
     doa: Tensor
     """(T, N, 3)"""
     active: Tensor
@@ -108,6 +119,12 @@ class StreamedClips(Clips):
         grid = read_grid(clip, self.frames[index], self.slots)
         computed = part_of_features(clip, self.features, begin, end)
         return ClipData(computed, torch.from_numpy(grid.doa[begin:end]), torch.from_numpy(grid.active[begin:end]))
+
+    def cut_audio(self, index: int, begin: int, end: int, before: int) -> ClipAudio:
+        """The sound in place of its features, from `before` label frames earlier on; silence beyond its ends."""
+        grid = read_grid(self.clips[index], self.frames[index], self.slots)
+        audio = part_of_recording(self.clips[index], self.features.array, begin - before, end + AFTER)
+        return ClipAudio(audio, torch.from_numpy(grid.doa[begin:end]), torch.from_numpy(grid.active[begin:end]))
 
 
 def load_clip(clip: Clip, features: Features, slots: int) -> ClipData:
