@@ -28,14 +28,13 @@ from seld.clips import Clip, Clips, Segments, collate, find_clips, open_clips, r
 from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import write_rows
-from seld.localizer import Estimate, Localizer, estimated_rows
+from seld.localizer import Estimate, Localizer, estimated_rows, tracked_rows
 from seld.losses import MotLoss, mot_loss
 from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
 from seld.scenes import SPLITS, make_scenes
 
-BASELINE = "intensity histogram"
 FITTED = SPLITS[:2]
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 CURVES = {
@@ -216,22 +215,29 @@ def validate(localizer: Localizer, clips: list[Clip], data: Clips) -> dict[str, 
 
 
 def report(run: Run, clips: list[Clip]) -> None:
-    """Estimates, figures and the final table of the best weights, for Ambisonics beside the classical method."""
+    """Estimates, figures and the final table of the best weights, with and without joining estimates into tracks.
+
+    For Ambisonics, the classical method stands beside them.
+    """
     localizer = Localizer.from_pretrained(run.folder)
     array = localizer.features.array
-    methods = {"localizer": lambda audio: estimated_rows(localizer.locate(audio), localizer.threshold)}
+    methods = {
+        "localizer": lambda _, estimate: tracked_rows(estimate, localizer.threshold),
+        "its output slots": lambda _, estimate: estimated_rows(estimate, localizer.threshold),
+    }
     if array.kind == "foa":
-        methods[BASELINE] = lambda audio: intensity_histogram(audio, localizer.config.tracks)
+        methods["intensity histogram"] = lambda audio, _: intensity_histogram(audio, localizer.config.tracks)
     references = {clip.name: read_labels(clip) for clip in clips}
-    scores = {}
-    for name, locate in methods.items():
-        estimates = {}
-        for clip in tqdm(clips, name, unit="clip", leave=False):
-            rows = estimates[clip.name] = locate(read_recording(clip.audio, array))
+    estimates = {name: {} for name in methods}
+    for clip in tqdm(clips, "localizing", unit="clip", leave=False):
+        audio = read_recording(clip.audio, array)
+        estimate = localizer.locate(audio)
+        for name, method in methods.items():
+            rows = estimates[name][clip.name] = method(audio, estimate)
             write_rows(run.folder / "estimates" / name.replace(" ", "_") / f"{clip.name}.csv", rows)
-            if name == "localizer" and len(estimates) <= 4:
-                plot_tracks(references[clip.name], rows, run.folder / "figures" / f"{clip.name}.png")
-        scores[name] = evaluate(references, estimates, "doa+mot")
+    for name in list(references)[:4]:
+        plot_tracks(references[name], estimates["localizer"][name], run.folder / "figures" / f"{name}.png")
+    scores = {name: evaluate(references, rows, "doa+mot") for name, rows in estimates.items()}
     plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
     baselines = {name: values for name, values in scores.items() if name != "localizer"}
     run.write_json("scores.json", scores["localizer"] | {"baselines": baselines})
