@@ -20,6 +20,9 @@ def turn_in_words(rotation: np.ndarray) -> str:
         diagonal = np.diag(rotation)
         if np.abs(np.abs(diagonal) - 1).max() < 1e-6 and (diagonal < 0).sum() == 1:
             return _MIRRORS[int(diagonal.argmin())]
+        if np.abs(rotation - rotation.T).max() < 0.02 and abs(np.trace(rotation) - 1) < 0.02:
+            azimuth, elevation = degrees_from_unit(np.linalg.eigh(rotation)[1][:, 0])
+            return f"mirrored at the plane across azimuth {azimuth:.0f}, elevation {elevation:.0f}"
         rest = turn_in_words(rotation @ np.diag([1.0, -1.0, 1.0]))
         return f"left and right are exchanged, and then everything is {rest}"
     vector = Rotation.from_matrix(rotation).as_rotvec()
@@ -49,4 +52,4 @@ def order_in_words(permutation: np.ndarray, numbers: np.ndarray, names: list[str
 
 def list_in_words(items: list[str] | list[int]) -> str:
     words = [str(item) for item in items]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " and " + words[-1]

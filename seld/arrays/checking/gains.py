@@ -1,7 +1,7 @@
 """Which channels, in which convention, turned how explain the gains of claps at known directions.
 
 For Ambisonics and other coincident channels a clap leaves no delays but gains, W, Y, Z, X or a mix of them; measured
-up to a common factor, they are unit vectors. As for delays (`seld.arrays.explaining`), an explanation has a
+up to a common factor, they are unit vectors. As for delays (`seld.arrays.checking.explaining`), an explanation has a
 chi-squared misfit and a penalty for each fault.
 """
 
@@ -12,13 +12,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from seld.arrays.array import Array
-from seld.arrays.explaining import FAULT, MIRROR, MOVED, turn_penalty
-from seld.arrays.foa import CONVENTIONS, foa_turn
+from seld.arrays.checking.explaining import FAULT, MIRROR, MOVED, turn_penalty
+from seld.arrays.foa import CONVENTIONS
 
 GAIN = 0.06  # precision of a measured gain, of vectors of length 1
 
 _CONVENTION = 12.0  # penalty: of another convention than the declared one
 _LOUDNESS = 16.0  # penalty: of channels that are too soft or loud
+_ALIKE_DB = 12.0  # between the loudness of a channel's direct sound and of its reverberation
 
 
 class GainEvidence(NamedTuple):
@@ -33,6 +34,8 @@ class GainEvidence(NamedTuple):
     """(living channels,) the channels of the file to which the gains belong"""
     told_sd: float
     """radians, precision of the told directions"""
+    level_db: np.ndarray
+    """(living channels,) of claps with their reverberation"""
 
 
 class GainExplanation(NamedTuple):
@@ -144,7 +147,11 @@ def _turns(evidence: GainEvidence) -> list[np.ndarray]:
 
 
 def _loudness(evidence: GainEvidence) -> list[GainExplanation]:
-    """Channels in order, one of them with a factor of its own, which may be negative."""
+    """Channels in order, one of them with a factor of its own, which may be negative.
+
+    Only where the channel's reverberation is as much softer or louder: what is not heard directly for another
+    reason still has its reverberation.
+    """
     found = []
     convention, channels = evidence.array.convention, evidence.gains.shape[1]
     expected = expected_gains(evidence.array, convention, evidence.told)[:, evidence.living]
@@ -155,6 +162,10 @@ def _loudness(evidence: GainEvidence) -> list[GainExplanation]:
         if (model**2).sum() < 0.02 * len(model):  # nobody clapped where this channel hears
             continue
         factor = (evidence.gains[:, channel] @ model) / (model @ model)
+        usual_db = 10 * np.log10((expected[:, channel] ** 2).mean() / (expected[:, others] ** 2).mean())
+        off_db = evidence.level_db[channel] - evidence.level_db[others].mean() - usual_db
+        if abs(off_db - 20 * np.log10(max(abs(factor), 1e-3))) > _ALIKE_DB:
+            continue
         loudness, signs = np.ones(channels), np.ones(channels)
         loudness[channel], signs[channel] = max(abs(factor), 1e-3), np.sign(factor) or 1.0
         found.append(_explanation(evidence, convention, np.arange(channels), signs, np.eye(3), loudness))
@@ -169,8 +180,3 @@ def directions_of(array: Array, convention: str, gains: np.ndarray) -> np.ndarra
     sorted_gains = gains[:, place] / scale
     vector = sorted_gains[:, [3, 1, 2]] * np.where(sorted_gains[:, :1] < 0, -1, 1)
     return vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
-
-
-def turned_gains(gains: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """ACN/SN3D gains (claps, 4) of the scene turned by `rotation`."""
-    return gains @ foa_turn(rotation).T

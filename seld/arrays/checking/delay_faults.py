@@ -1,11 +1,11 @@
 """Faults of microphones at known positions, from the delays of claps."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from seld.arrays.array import Array
-from seld.arrays.checking import (
+from seld.arrays.checking.claps import direct_sound, late_clocks
+from seld.arrays.checking.delays import Evidence, Explanation, expected_advance
+from seld.arrays.checking.diagnosis import (
     Diagnosis,
     Fault,
     against_most,
@@ -13,11 +13,10 @@ from seld.arrays.checking import (
     clock_faults,
     file_numbers,
     level_faults,
+    nothing,
 )
-from seld.arrays.claps import direct_sound, late_clocks
-from seld.arrays.delays import Evidence, Explanation, expected_advance
-from seld.arrays.explaining import explain, unexplained
-from seld.arrays.wording import is_identity, list_in_words, order_in_words, turn_in_words
+from seld.arrays.checking.explaining import explain, unexplained
+from seld.arrays.checking.wording import is_identity, list_in_words, order_in_words, turn_in_words
 
 HEAD = Array("head", "sphere", ((0.0, 0.0875, 0.0), (0.0, -0.0875, 0.0)), 0.0875)  # stands in for binaural ears
 
@@ -45,14 +44,14 @@ def diagnose_delays(
     faults, usable = channel_faults(audio, direct, numbers)
     living = np.flatnonzero(usable)
     if len(living) < 2:
-        return _nothing(faults, told, len(numbers))
+        return nothing(faults, told, len(numbers))
     advance = direct.advance_s[:, living] - late[:, living]
     advance -= advance.mean(1, keepdims=True)
     evidence = Evidence(shape, told, onsets / rate, advance, living, told_sd)
     found = explain(evidence)
     best = found[0]
     faults += level_faults(direct, usable, numbers)
-    flipped = _flipped(direct.agreement[np.ix_(living, living)])
+    flipped = _flipped(direct.agreement.mean(0)[np.ix_(living, living)])
     faults += _sign_faults(flipped, numbers[living])
     values: dict = {}
     if unexplained(evidence, best) > _UNEXPLAINED:
@@ -95,6 +94,7 @@ def _geometry_faults(evidence: Evidence, found: list[Explanation], numbers: np.n
         text = f"claps are heard {turn_in_words(best.rotation)} against where they were"
         if kind == "mirrored":
             text = f"claps are heard mirrored: {turn_in_words(best.rotation)}"
+            text += " (as by a flat array that lies upside down)" if _is_flat(evidence.array) else ""
         faults.append(Fault(kind, text + "." + also, "turn the array back, or take the positions below"))
     if abs(best.scale - 1) > _SIZE:
         text = f"delays are {best.scale:.2f} times what the positions say"
@@ -124,12 +124,17 @@ def _as_good(evidence: Evidence, found: list[Explanation], numbers: np.ndarray, 
             continue
         seen.append(heard)
         said = order_in_words(one.permutation, numbers, names) if is_moved else None
-        words.append(said or f"claps were heard as if {turn_in_words(one.rotation)}".replace("as if turned", "turned"))
+        words.append(said or f"the scene was heard as: {turn_in_words(one.rotation)}")
     return words
 
 
 def _heard(evidence: Evidence, one: Explanation) -> tuple[np.ndarray, np.ndarray]:
     return one.permutation, expected_advance(evidence.array, evidence.told @ one.rotation.T)
+
+
+def _is_flat(array: Array) -> bool:
+    extent = np.linalg.svd(array.positions - array.positions.mean(0))[1]
+    return len(extent) < 3 or extent[2] < 0.02 * extent[0]
 
 
 def _no_fit() -> Fault:
@@ -231,11 +236,3 @@ def _located(array: Array, living: np.ndarray, advance_s: np.ndarray, near: np.n
     scale = max(np.sqrt((model**2).mean()), 1e-9)
     misfit = ((advance_s[:, None] - model) ** 2).mean(2) / scale**2
     return grid[(misfit + 2e-3 * (1 - near @ grid.T)).argmin(1)]
-
-
-def _nothing(faults: Sequence[Fault], told: np.ndarray, channels: int) -> Diagnosis:
-    empty = np.full((len(told), 0), np.nan)
-    unknown = np.full(told.shape, np.nan)
-    notes = ["fewer than two channels can be compared"]
-    clock = np.full((2, channels), np.nan)
-    return Diagnosis(list(faults), notes, told, unknown, unknown, empty, empty, empty, [], clock, {})

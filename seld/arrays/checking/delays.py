@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seld.arrays.array import SPEED_OF_SOUND, Array
-from seld.arrays.claps import HIGH_HZ, LOW_HZ
+from seld.arrays.checking.claps import HIGH_HZ, LOW_HZ
 from seld.arrays.steering import rigid_sphere
 
 DELAY_S = 6e-6  # precision of one measured delay: an eighth of a sample at 24 kHz, as reverberation leaves it

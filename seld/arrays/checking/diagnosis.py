@@ -1,13 +1,12 @@
 """What is wrong with a microphone array, from a recording of claps at known directions."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seld.arrays.array import Array
-from seld.arrays.claps import Direct
-from seld.arrays.wording import list_in_words
+from seld.arrays.checking.claps import Direct
+from seld.arrays.checking.wording import list_in_words
 
 FEWEST = 3  # claps
 _APART_DEG = 20.0  # that claps have to point in different directions
@@ -73,7 +72,6 @@ def channel_faults(audio: np.ndarray, direct: Direct, numbers: np.ndarray) -> tu
     """
     faults = []
     level = np.median(direct.power_db, axis=0)
-    others = np.array([np.median(np.delete(level, channel)) for channel in range(len(level))])
     alive = direct.alive & (level > level.max() - _DEAD_DB)
     dead = numbers[~alive].tolist()
     if dead:
@@ -120,23 +118,18 @@ def clock_faults(clock: np.ndarray, numbers: np.ndarray, terms: np.ndarray) -> l
         terms: (2,) whether an offset and a drift are believed in.
     """
     faults = []
-    if terms[1]:
-        ppm = 1e6 * clock[1]
-        words = [f"channel {number} by {late:+.1f} ppm" for number, late in zip(numbers, ppm, strict=True)
-                 if abs(late) > 0.5]  # fmt: skip
-        faults.append(
-            Fault("clock drift", f"clocks drift apart: {list_in_words(words)}, + falling behind",
-                  "record all channels with one clock, or resample these channels by so much")
-        )  # fmt: skip
-    if terms[0]:
-        late = 1e6 * clock[0]
-        words = [f"channel {number} by {value:+.0f} us" for number, value in zip(numbers, late, strict=True)
-                 if abs(value) > 8]  # fmt: skip
-        if words:
-            faults.append(
-                Fault("clock offset", f"channels are late at the first clap: {list_in_words(words)}",
-                      "start all channels together, or shift these channels by so much")
-            )  # fmt: skip
+    least = (30.0, max(1.0, 1e5 * np.abs(clock[1]).max()))
+    late_us, late_ppm = (
+        list_in_words([f"channel {n} by {v:+.{digits}f}" for n, v in zip(numbers, term, strict=True) if abs(v) > bound])
+        for term, bound, digits in zip(1e6 * clock, least, (0, 1), strict=True)
+    )
+    if terms[1] and late_ppm:
+        text = f"clocks drift apart, in parts per million of falling behind: {late_ppm}"
+        remedy = "record all channels with one clock, or resample these channels by so much"
+        faults.append(Fault("clock drift", text, remedy))
+    if terms[0] and late_us:
+        text = f"channels are late at the first clap, in microseconds: {late_us}"
+        faults.append(Fault("clock offset", text, "start all channels together, or shift these channels by so much"))
     return faults
 
 
@@ -146,14 +139,16 @@ def against_most(clock: np.ndarray) -> np.ndarray:
     return clock - clock[np.arange(2), apart.argmin(1)][:, None]
 
 
-def undeclared(array: Array) -> Array:
-    """The array in whose file order and signs are as declared but Ambisonics are in the file's convention."""
-    return dataclasses.replace(array, convention="acn_sn3d")
-
-
 def file_numbers(array: Array) -> np.ndarray:
     """(channels,) the channel of the file that holds each channel of the array."""
     return np.array(array.order or range(array.channels))
+
+
+def nothing(faults: list[Fault], told: np.ndarray, channels: int) -> Diagnosis:
+    """The diagnosis when fewer than two channels hear anything."""
+    empty, unknown = np.full((len(told), 0), np.nan), np.full(told.shape, np.nan)
+    notes = ["fewer than two channels can be compared"]
+    return Diagnosis(faults, notes, told, unknown, unknown, empty, empty, empty, [], np.full((2, channels), np.nan), {})
 
 
 def _level_fault(kind: str, number: int, decibels: float, word: str, act: str) -> Fault:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import least_squares, linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
-from seld.arrays.delays import CLOCKS, Evidence, Explanation, expected_advance, fit, solve
+from seld.arrays.checking.delays import CLOCKS, Evidence, Explanation, expected_advance, fit, solve
 from seld.geometry import axis_symmetries
 
 MIRROR = np.diag([1.0, -1.0, 1.0])  # left and right exchanged
@@ -21,7 +21,7 @@ MIRROR = np.diag([1.0, -1.0, 1.0])  # left and right exchanged
 # Penalties: of a kind of fault, of each channel that is concerned, of a turn about the vertical axis (and one that is
 # no right angle), of axes that are exchanged, of any other turn, of a mirror, of another size.
 FAULT, MOVED = 12.0, 2.0
-_YAW, _OBLIQUE, _AXES, _ANY, _MIRRORED, _SCALED = 12.0, 2.0, 16.0, 20.0, 4.0, 14.0
+_YAW, _OBLIQUE, _AXES, _ANY, _MIRRORED, _SCALED = 12.0, 2.0, 18.0, 21.0, 5.0, 14.0
 
 
 def explain(evidence: Evidence) -> list[Explanation]:

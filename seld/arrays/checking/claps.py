@@ -21,6 +21,7 @@ _RISE_DB = 6.0  # of a clap above what sounds just before it
 _ABOVE_DB = 8.0  # of a clap above the noise of the recording
 _STEP_S = 2e-6  # between lags
 _WIDEST_S = 0.045  # offset of a channel that another clock recorded
+_FASTEST = 1e-3  # drift of a clock
 _WET_S = 0.08  # clap and reverberation
 _ALIVE_DB = 3.0  # of clap and reverberation above what was before, in a channel that hears
 
@@ -31,7 +32,7 @@ class Direct(NamedTuple):
     advance_s: np.ndarray
     """(claps, channels) how much earlier than the mean of the channels each hears the clap; NaN for dead channels"""
     agreement: np.ndarray
-    """(channels, channels) mean height of the correlation in [-1, 1], negative for opposite polarity"""
+    """(claps, channels, channels) height of the correlation in [-1, 1], negative for opposite polarity"""
     power_db: np.ndarray
     """(claps, channels) of clap and reverberation, below full scale"""
     alive: np.ndarray
@@ -47,7 +48,7 @@ def find_claps(audio: np.ndarray, rate: int, count: int) -> np.ndarray:
         ValueError: when it holds more or fewer claps; their times are named.
     """
     step = max(1, round(0.001 * rate))
-    energy = sosfilt(butter(2, [LOW_HZ, HIGH_HZ], "bandpass", fs=rate, output="sos"), audio) ** 2
+    energy = _band(audio, rate) ** 2
     energy = energy[:, : energy.shape[1] // step * step].reshape(len(audio), -1, step).mean(2)
     loudest = energy.max(initial=0)
     if energy.shape[1] < 100 or loudest < 1e-12:
@@ -108,32 +109,50 @@ def direct_sound(
         advance[clap, alive], heights[clap] = _advance(spectrum[clap], share, alive, kernel, lags)
     covariance = np.einsum("ncf,ndf->ncd", spectrum, spectrum.conj()).real
     gains = np.linalg.eigh(covariance)[1][..., -1]
-    return Direct(advance, heights.mean(0), wet_db, alive, gains)
+    return Direct(advance, heights, wet_db, alive, gains)
 
 
 def late_clocks(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float) -> np.ndarray:
     """Seconds (claps, channels) by which channels of another clock lag further than `reach_s`, 0 for the others.
 
-    A channel lags when its own onsets do so from clap to clap by about the same time, or one that grows evenly.
+    From the onsets in each channel, for channels that all hear the direct sound: a channel has another clock when
+    most claps begin later or earlier there by about the same time, or one that grows evenly.
     """
     margin, width = round(_WIDEST_S * rate), max(1, round(0.0003 * rate))
-    energy = uniform_filter1d(_cut(audio, np.tile(onsets[:, None], len(audio)) - margin, 2 * margin) ** 2, width)
+    pieces = _cut(_band(audio, rate), np.tile(onsets[:, None], len(audio)) - margin, 2 * margin)
+    energy = uniform_filter1d(pieces**2, width)
     noise = energy[..., : margin // 3].mean(2, keepdims=True)
     loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 5 * noise)
-    first = np.where(loud.any(2), loud.argmax(2), np.nan) / rate
-    late = np.zeros(first.shape)
-    if np.isnan(first).any(0).all():
-        return late
-    # The clock that most channels share is right: the channel to which the others are nearest has it.
-    heard = np.flatnonzero(~np.isnan(first).any(0))
-    apart = np.abs(np.median(first[:, heard, None] - first[:, None, heard], axis=0)).sum(1)
-    lag = first - first[:, heard[apart.argmin()]][:, None]
-    for channel in heard:
-        trend = np.polyfit(onsets, lag[:, channel], 1 if len(onsets) > 3 else 0)
-        line = np.polyval(trend, onsets)
-        if np.abs(lag[:, channel]).max() > reach_s and np.abs(lag[:, channel] - line).max() < reach_s:
-            late[:, channel] = line
-    return late
+    first = loud.argmax(2) / rate
+    lags = first[:, :, None] - first[:, None]  # (claps, channels, references)
+    lag = lags[:, :, np.median(np.abs(lags), axis=0).sum(0).argmin()]
+    late = np.zeros(lag.shape)
+    for channel in range(len(audio)):
+        line, near = _trend(lag[:, channel], onsets / rate, reach_s / 2)
+        everywhere = np.polyval(line, onsets / rate)
+        if np.abs(everywhere).max() > reach_s and near >= max(3, 0.6 * len(onsets)):
+            late[:, channel] = everywhere
+    return late - late.min(1, keepdims=True)  # claps are found where the first channel hears them
+
+
+def _trend(lag_s: np.ndarray, time_s: np.ndarray, near_s: float) -> tuple[np.ndarray, int]:
+    """The line (slope, start) that most lags lie near, and how many do; it is level for fewer than 4 claps."""
+    degree = 1 if len(lag_s) > 3 else 0
+    best, cost = np.zeros(2), np.inf
+    for i, j in itertools.combinations(range(len(lag_s)), 2):
+        slope = (lag_s[j] - lag_s[i]) / (time_s[j] - time_s[i]) * degree
+        line = np.array([slope, lag_s[i] - slope * time_s[i]])
+        off = np.minimum(np.abs(lag_s - np.polyval(line, time_s)), near_s).sum()
+        if abs(slope) < _FASTEST and off < cost:
+            best, cost = line, off
+    near = np.abs(lag_s - np.polyval(best, time_s)) < near_s
+    if near.sum() > 2:
+        best = np.r_[[0] * (1 - degree), np.polyfit(time_s[near], lag_s[near], degree)]
+    return best, int(near.sum())
+
+
+def _band(audio: np.ndarray, rate: int) -> np.ndarray:
+    return sosfilt(butter(2, [LOW_HZ, min(HIGH_HZ, 0.45 * rate)], "bandpass", fs=rate, output="sos"), audio)
 
 
 def _window(before: int, after: int) -> np.ndarray:
