@@ -1,5 +1,6 @@
 """Reading and writing clips; every check on a sound file stands here."""
 
+import io
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -77,25 +78,32 @@ def read_audio(
                 promised = min(promised, round(samples * rate / sample_rate))
             if first:
                 file.seek(first)
-            read = file.read(promised, dtype="float32", always_2d=True)
+            # 16-bit samples are read as such and scaled on their way to channels-first, three times as fast.
+            read = file.read(promised, dtype="int16" if file.subtype == "PCM_16" else "float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: not a readable sound file ({error.error_string.rstrip('.')})") from None
     if len(read) < promised or (whole and _is_cut_short(path, len(read))):
         raise ValueError(f"{path}: the file is cut short, {first + len(read)} samples could be read")
     if len(read) == 0:
         raise ValueError(f"{path}: the file holds no samples" + ("" if whole else f" from {start} on"))
-    if not np.isfinite(read).all():
+    if read.dtype != np.int16 and not np.isfinite(read).all():
         sample, channel = np.argwhere(~np.isfinite(read))[0]
         raise ValueError(f"{path}: sample {first + sample} of channel {channel} is not a finite number")
-    audio = torch.from_numpy(np.ascontiguousarray(read.T))
+    audio = torch.empty(read.shape[::-1], dtype=torch.float32).copy_(torch.from_numpy(read).T)
+    if read.dtype == np.int16:
+        audio /= 2**15
     return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)
 
 
 def write_audio(path: str | Path, audio: Tensor | np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write (channels, samples), full scale 1.0, as 16-bit samples in the format that the suffix names."""
-    samples = np.asarray(audio).T
+    """Write (channels, samples), full scale 1.0, as 16-bit samples in the format that the suffix names.
+
+    By way of memory: libsndfile says nothing when the last bytes of a FLAC file find the disk full.
+    """
+    memory = io.BytesIO()
+    soundfile.write(memory, np.asarray(audio).T, sample_rate, format=Path(path).suffix[1:], subtype="PCM_16")
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, samples, sample_rate, subtype="PCM_16")
+        temporary.write_bytes(memory.getbuffer())
 
 
 def _open(path: Path) -> soundfile.SoundFile:

@@ -1,14 +1,12 @@
 """The files of one clip: all of them, or none."""
 
 import contextlib
-import io
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from seld.arrays import Array, foa_to
-from seld.audio import SAMPLE_RATE
+from seld.audio import write_audio
 from seld.files import atomic_path, write_json
 from seld.labels import write_rows
 from seld.scenes.description import describe
@@ -36,7 +34,7 @@ def write_clip(output: Path, name: str, scene: Scene) -> None:
             description = files.enter_context(atomic_path(output / DESCRIPTIONS / f"{name}.json"))
             write_json(description, describe(scene))
             for path, array in zip(sounds, scene.formats, strict=True):
-                _write_flac(path, to_file(array, clip.audio[array.name]))
+                write_audio(path, to_file(array, clip.audio[array.name]))
             write_rows(rows, clip.rows)
             # A clip that is replaced is not done until its new labels are there.
             metadata.unlink(missing_ok=True)
@@ -55,13 +53,3 @@ def to_file(array: Array, audio: np.ndarray) -> np.ndarray:
     out = np.zeros((array.file_channels, audio.shape[1]), dtype=audio.dtype)
     out[list(array.order)] = audio
     return out
-
-
-def _write_flac(path: Path, audio: np.ndarray) -> None:
-    """Write (channels, samples) by way of memory.
-
-    libsndfile says nothing when the last bytes of a FLAC file find the disk full.
-    """
-    memory = io.BytesIO()
-    soundfile.write(memory, audio.T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    path.write_bytes(memory.getbuffer())
