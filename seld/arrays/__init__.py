@@ -6,7 +6,7 @@ leaves in each channel, which is all that features, augmentation and checks need
 
 from seld.arrays.array import ARRAYS, SPEED_OF_SOUND, Array
 from seld.arrays.foa import CONVENTIONS, foa_from, foa_to, foa_turn, rotate_foa, stereo_from_foa
-from seld.arrays.reading import find_array, read_array
+from seld.arrays.reading import array_yaml, find_array, read_array
 from seld.arrays.steering import steering
 from seld.arrays.symmetry import Symmetry
 
@@ -16,6 +16,7 @@ __all__ = [
     "SPEED_OF_SOUND",
     "Array",
     "Symmetry",
+    "array_yaml",
     "find_array",
     "foa_from",
     "foa_to",

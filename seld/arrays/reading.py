@@ -64,6 +64,27 @@ def read_array(path: str | Path) -> Array:
         raise ValueError(f"{path}: {error}") from None
 
 
+def array_yaml(array: Array) -> str:
+    """The text of a YAML file that describes an array.
+
+    Raises:
+        ValueError: for channels without positions, which no file describes.
+    """
+    if array.kind == "channels":
+        raise ValueError(f"array must have positions or be Ambisonics, got {array.name}")
+    lines = [f"name: {array.name}"]
+    if array.kind == "foa":
+        lines.append(f"convention: {array.convention}")
+    else:
+        lines += ["positions_m:", *(f"  - [{', '.join(f'{round(value, 6) + 0.0:g}' for value in position)}]" for position in array.positions_m)]
+    if array.radius_m is not None:
+        lines.append(f"sphere_radius_m: {array.radius_m!r}")
+    lines += [f"{key}: {list(value)}" for key, value in (("channels", array.order), ("signs", array.signs)) if value]
+    if array.folder != f"{array.name}_dev":
+        lines.append(f"folder: {array.folder}")
+    return "\n".join(lines) + "\n"
+
+
 def _array(keys: Any) -> Array:
     if not isinstance(keys, dict):
         raise ValueError("expected keys and values, such as name: my_array")

@@ -14,7 +14,7 @@ from seld.arrays.checking.delay_faults import diagnose_delays
 from seld.arrays.checking.diagnosis import FEWEST, Diagnosis, Fault, check_directions
 from seld.arrays.checking.gain_faults import diagnose_gains
 
-__all__ = ["FEWEST", "Diagnosis", "Fault", "diagnose"]
+__all__ = ["FEWEST", "Diagnosis", "Fault", "diagnose", "mended"]
 
 
 def diagnose(
@@ -42,5 +42,18 @@ def diagnose(
     audio = dataclasses.replace(array, convention="acn_sn3d").arrange(np.asarray(audio, dtype=np.float64))
     given = times_s is not None
     onsets = np.round(np.asarray(times_s) * rate).astype(int) if given else find_claps(audio, rate, len(told))
+    if (onsets < 0).any() or (onsets >= audio.shape[1]).any():
+        raise ValueError(f"times must lie within {audio.shape[1] / rate:g} s of recording, got {onsets.max() / rate:g}")
     how = diagnose_gains if array.foa_gains is not None else diagnose_delays
     return how(audio, rate, onsets, array, told, np.deg2rad(told_sd_deg)), onsets / rate
+
+
+def mended(array: Array, diagnosis: Diagnosis) -> Array | None:
+    """The array as it was found to be; None when its file has nothing to change."""
+    names = {"channels": "order", "sphere_radius_m": "radius_m"}
+    values = {names.get(key, key): value for key, value in diagnosis.values.items()}
+    if not values:
+        return None
+    if "positions_m" in values:
+        values["positions_m"] = tuple(map(tuple, values["positions_m"]))
+    return dataclasses.replace(array, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -13,6 +13,7 @@ from seld.arrays.checking.diagnosis import (
     file_numbers,
     nothing,
 )
+from seld.arrays.checking.gain_wording import NAMES, gain_faults, gain_notes, gain_values
 from seld.arrays.checking.gains import (
     GainEvidence,
     GainExplanation,
@@ -20,9 +21,6 @@ from seld.arrays.checking.gains import (
     expected_gains,
     explain_gains,
 )
-from seld.arrays.checking.wording import is_identity, list_in_words, order_in_words, turn_in_words
-
-NAMES = {"acn_sn3d": "WYZX", "acn_n3d": "WYZX", "fuma": "WXYZ"}
 
 _REACH_S = 0.0008  # delays between coincident channels that are looked for
 _HEARS = 0.6  # agreement above which the delay of a channel says something
@@ -35,7 +33,6 @@ _NO_FIT = Fault(
     "check that the file is of this format, that directions are in the order of the claps, and that all channels "
     "are recorded by one clock",
 )
-_AS_GOOD = 6.0  # chi-squared within which another explanation is as good
 
 
 def diagnose_gains(
@@ -46,7 +43,8 @@ def diagnose_gains(
     `audio` is in the declared order and signs, but Ambisonics are in the convention of the file.
     """
     numbers = file_numbers(array)
-    # A figure-of-eight may hear nothing before the first reflection, so that its onsets tell no clock.
+    # A figure-of-eight may hear nothing before the first reflection, whose lateness is not that of a clock: in
+    # Ambisonics, clocks that are far apart are believed in only if they make sense of gains that make none.
     is_foa = array.kind == "foa"
     late = np.zeros((len(onsets), len(audio))) if is_foa else late_clocks(audio, rate, onsets, _REACH_S)
     direct = direct_sound(audio, rate, onsets, _REACH_S, late)
@@ -54,25 +52,45 @@ def diagnose_gains(
     living = np.flatnonzero(usable)
     if len(living) < 2:
         return nothing(faults, told, len(numbers))
-    clock, terms = _clock(direct, late, onsets / rate, living)
-    if terms.any():
-        late[:, living] = clock[0] + clock[1] * ((onsets - onsets[0]) / rate)[:, None]
-        direct = direct_sound(audio, rate, onsets, _REACH_S, late)
-        faults += clock_faults(clock, numbers[living], terms)
-    gains = direct.gains[:, living]
-    gains = gains / np.maximum(np.linalg.norm(gains, axis=1, keepdims=True), 1e-9)
-    evidence = GainEvidence(array, told, gains, living, told_sd, np.median(direct.power_db, axis=0)[living])
-    found = explain_gains(evidence)
-    best = found[0]
+    clock, terms, evidence, found = _explained(audio, rate, onsets, late, living, array, told, told_sd)
+    if is_foa and _unexplained(evidence, found[0]):
+        late = late_clocks(audio, rate, onsets, _REACH_S)
+        other = _explained(audio, rate, onsets, late, living, array, told, told_sd)
+        if not _unexplained(other[2], other[3][0]):
+            clock, terms, evidence, found = other
+    faults += clock_faults(clock, numbers[living], terms)
     values: dict = {}
-    if np.sqrt(((gains - best.expected) ** 2).sum(1).mean()) > _UNEXPLAINED:
+    if _unexplained(evidence, found[0]):
         faults.append(_NO_FIT)
     else:
-        faults += _faults(evidence, found, numbers[living])
-        values = _values(array, best, living)
+        faults += gain_faults(evidence, found, numbers[living])
+        values = gain_values(array, found[0], living)
     everywhere = np.full((2, len(numbers)), np.nan)
     everywhere[:, living] = clock
-    return _diagnosis(evidence, best, faults, values, everywhere, numbers)
+    return _diagnosis(evidence, found[0], faults, values, everywhere, numbers)
+
+
+def _explained(
+    audio: np.ndarray, rate: int, onsets: np.ndarray, late_s: np.ndarray, living: np.ndarray, array: Array,
+    told: np.ndarray, told_sd: float,
+) -> tuple[np.ndarray, np.ndarray, GainEvidence, list[GainExplanation]]:  # fmt: skip
+    """Clocks as by `_clock`, and the evidence and explanations after these have been undone."""
+    direct = direct_sound(audio, rate, onsets, _REACH_S, late_s)
+    clock, terms = _clock(direct, late_s, onsets / rate, living)
+    if terms.any():
+        late_s = late_s.copy()
+        late_s[:, living] = clock[0] + clock[1] * ((onsets - onsets[0]) / rate)[:, None]
+        late_s -= late_s.min(1, keepdims=True)
+        direct = direct_sound(audio, rate, onsets, _REACH_S, late_s)
+    gains = direct.gains[:, living]
+    gains = gains / np.maximum(np.linalg.norm(gains, axis=1, keepdims=True), 1e-9)
+    level = np.median(direct.power_db, axis=0)[living]
+    evidence = GainEvidence(array, told, gains, living, told_sd, level)
+    return clock, terms, evidence, explain_gains(evidence)
+
+
+def _unexplained(evidence: GainEvidence, best: GainExplanation) -> bool:
+    return bool(np.sqrt(((evidence.gains - best.expected) ** 2).sum(1).mean()) > _UNEXPLAINED)
 
 
 def _clock(direct: Direct, late_s: np.ndarray, time_s: np.ndarray, living: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,113 +117,6 @@ def _clock(direct: Direct, late_s: np.ndarray, time_s: np.ndarray, living: np.nd
     return against_most(np.where(sure.any(0), clock, 0)), sure.any(1)
 
 
-def _faults(evidence: GainEvidence, found: list[GainExplanation], numbers: np.ndarray) -> list[Fault]:
-    best = found[0]
-    faults = []
-    others = [_in_words(evidence, one, numbers) for one in _as_good(evidence, found)]
-    also = f" The same would be heard if {'; or if '.join(others)}." if others else ""
-    if best.convention != evidence.array.convention:
-        text = f"the channels are {best.convention}, not {evidence.array.convention}." + also
-        faults.append(Fault("convention", text, f"write convention: {best.convention} into the array's file"))
-        also = ""
-    if (best.permutation != np.arange(len(best.permutation))).any():
-        text = order_in_words(best.permutation, numbers, _names(evidence, best)) + "." + also
-        faults.append(Fault("swapped channels", text, "put the channels in order: see channels below"))
-        also = ""
-    flipped = _flipped(best.signs)
-    if flipped.any():
-        text = f"{_channels(numbers[flipped])} of opposite polarity." + also
-        faults.append(Fault("flipped sign", text, "turn the sign of the channel: see signs below"))
-        also = ""
-    if not is_identity(best.rotation):
-        kind = "mirrored" if np.linalg.det(best.rotation) < 0 else "turned"
-        text = f"claps are heard {'mirrored: ' * (kind == 'mirrored')}{turn_in_words(best.rotation)}." + also
-        faults.append(Fault(kind, text, "turn the microphone back, turn the labels too, or use seld.arrays.rotate_foa"))
-    for channel in np.flatnonzero(best.loudness != 1):
-        decibels = 20 * np.log10(best.loudness[channel])
-        word, kind = ("softer", "quiet channel") if decibels < 0 else ("louder", "loud channel")
-        text = f"channel {numbers[channel]} is {abs(decibels):.0f} dB {word} than it should be"
-        faults.append(Fault(kind, text, f"change its gain by {-decibels:+.0f} dB"))
-    return faults
-
-
-def _as_good(evidence: GainEvidence, found: list[GainExplanation]) -> list[GainExplanation]:
-    """Other simple explanations that fit as well as the best one, two at most."""
-    best = found[0]
-    if best.penalty == 0:
-        return []
-    good = [
-        one for one in found[1:]
-        if one.misfit <= best.misfit + _AS_GOOD and one.penalty <= best.penalty + 20 and (one.loudness == 1).all()
-    ]  # fmt: skip
-    different: list[GainExplanation] = []
-    for one in good:
-        turned = [other.rotation for other in (best, *different) if not is_identity(other.rotation)]
-        if not is_identity(one.rotation) and any(np.abs(one.rotation - other).max() < 0.3 for other in turned):
-            continue
-        different.append(one)
-    return different[:2]
-
-
-def _in_words(evidence: GainEvidence, one: GainExplanation, numbers: np.ndarray) -> str:
-    parts = []
-    if one.convention != evidence.array.convention:
-        parts.append(f"the channels were {one.convention}")
-    if (one.permutation != np.arange(len(one.permutation))).any():
-        parts.append(order_in_words(one.permutation, numbers, _names(evidence, one)))
-    if _flipped(one.signs).any():
-        parts.append(f"{_channels(numbers[_flipped(one.signs)])} of opposite polarity")
-    if not is_identity(one.rotation):
-        parts.append(f"the scene: {turn_in_words(one.rotation)}")
-    return " and ".join(parts) or "all were as declared"
-
-
-def _names(evidence: GainEvidence, one: GainExplanation) -> list[str]:
-    if evidence.array.kind != "foa":
-        return [f"channel {channel}" for channel in evidence.living]
-    return [NAMES[one.convention][channel] for channel in evidence.living]
-
-
-def _channels(numbers: np.ndarray) -> str:
-    many = len(numbers) > 1
-    return f"channel{'s' * many} {list_in_words(numbers.tolist())} {'are' if many else 'is'}"
-
-
-def _flipped(signs: np.ndarray) -> np.ndarray:
-    """The smaller part of the channels whose signs differ; W counts as right when both are equal."""
-    negative = signs < 0
-    return ~negative if negative.sum() * 2 > len(signs) else negative
-
-
-def _values(array: Array, best: GainExplanation, living: np.ndarray) -> dict:
-    """Keys of a YAML file that describe what was found; empty when nothing is to be changed."""
-    values: dict = {}
-    if best.convention != array.convention:
-        values["convention"] = best.convention
-    order, signs = file_numbers(array), np.array(array.signs or [1] * array.channels)
-    new_order, new_signs = order.copy(), signs.copy()
-    new_order[living[best.permutation]] = order[living]
-    new_signs[living[best.permutation]] = signs[living] * np.where(_flipped(best.signs), -1, 1)
-    if (new_order != order).any():
-        values["channels"] = new_order.tolist()
-    if (new_signs != signs).any():
-        values["signs"] = new_signs.tolist()
-    return values
-
-
-def _notes(evidence: GainEvidence) -> list[str]:
-    notes = []
-    if evidence.array.kind == "foa":
-        size = (evidence.told**2).mean(0)
-        for axis in np.flatnonzero(size < 0.03):
-            notes.append(f"no clap was far along {'XYZ'[axis]}: order, sign and gain of {'XYZ'[axis]} are not sure")
-    else:
-        notes.append("two coincident channels tell left from right only")
-        if np.abs(evidence.told[:, 1]).max() < 0.3:
-            notes.append("no clap was at a side: exchanged channels are not heard")
-    return notes
-
-
 def _diagnosis(
     evidence: GainEvidence,
     best: GainExplanation,
@@ -227,7 +138,7 @@ def _diagnosis(
     corrected = _scaled(back, ideal) - ideal + expected
     return Diagnosis(
         faults,
-        _notes(evidence),
+        gain_notes(evidence),
         told,
         _directions(array, declared, evidence.gains, told),
         mended,
