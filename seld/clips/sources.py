@@ -1,5 +1,6 @@
 """Where the features of clips come from: memory, or computed from the sound each time. The cache has its own module."""
 
+import copy
 import functools
 import operator
 from abc import ABC, abstractmethod
@@ -100,7 +101,8 @@ class StreamedClips(Clips):
     """Nothing is kept: each part is decoded and computed when it is asked for, and labels are read again."""
 
     def __init__(self, clips: Sequence[Clip], features: Features, slots: int, frames: list[int], sums: Sums):
-        self.clips, self.features, self.slots = list(clips), features, slots
+        # A copy stays on the CPU when the localizer's own moves to the device that it is trained on.
+        self.clips, self.features, self.slots = list(clips), copy.deepcopy(features).cpu(), slots
         self.frames, self.sums = frames, sums
         self.about = "computed for each segment"
 
