@@ -1,11 +1,15 @@
 """Every recipe as a user runs it: a process, its files, its exit code."""
 
+import contextlib
+import io
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -33,12 +37,19 @@ def recipe(name, *arguments, cwd):
 
 
 def fails(name, *arguments, cwd):
-    """The one line of a recipe that refuses its input."""
-    done = recipe(name, *arguments, cwd=cwd)
-    assert done.returncode == 2, done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert lines[-1].startswith("error: ") and "Traceback" not in done.stderr
-    return lines[-1]
+    """The one line of a recipe that refuses its input; in this process, which saves the seconds of its imports."""
+    path, errors = ROOT / "recipes" / f"{name}.py", io.StringIO()
+    argv = mock.patch.object(sys, "argv", [str(path), *map(str, arguments)])
+    with contextlib.chdir(cwd), argv, contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as end:
+        runpy.run_path(str(path), run_name="__main__")
+    assert end.value.code == 2
+    return errors.getvalue().strip().splitlines()[-1].removeprefix("error: ")
+
+
+def test_bad_input_ends_a_process_with_one_line_and_exit_code_2(tmp_path):
+    done = recipe("train_doa", "--train.epoch", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.fixture(scope="module")

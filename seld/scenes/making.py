@@ -195,8 +195,8 @@ def _claim(output: Path, config: SceneConfig, events: Events) -> None:
         # A folder of an older version lacks the options that came later.
         default = json.loads(json.dumps(dataclasses.asdict(SceneConfig())))
         stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | _read_json(path)
-        for key in wanted.keys() - {"clips"}:
-            if stored.get(key) != wanted[key]:
+        for key in wanted:
+            if key != "clips" and stored.get(key) != wanted[key]:
                 raise ValueError(
                     f"{output}: holds {config.split} scenes made with {key} {stored.get(key)}, not "
                     f"{wanted[key]}; use another folder or remove it"
