@@ -121,10 +121,8 @@ def as_json(array: Array, diagnosis: Diagnosis, times: np.ndarray) -> dict:
     """The verdict by names; directions in degrees."""
     angles = {}
     for name in ("told", "declared", "mended"):
-        azimuth, elevation = degrees_from_unit(getattr(diagnosis, name))
-        angles[name] = [
-            {"azimuth": a, "elevation": e} for a, e in zip(azimuth.tolist(), elevation.tolist(), strict=True)
-        ]
+        pairs = np.stack(degrees_from_unit(getattr(diagnosis, name)), 1).tolist()
+        angles[name] = [{"azimuth": azimuth, "elevation": elevation} for azimuth, elevation in pairs]
     return {
         "array": array.name,
         "as_declared": not diagnosis.faults,
@@ -163,14 +161,17 @@ def _draw_sphere(panel, diagnosis: Diagnosis) -> None:
         return np.deg2rad(-azimuth), np.deg2rad(elevation)  # the left is on the left, as seen from the array
 
     told = np.stack(place(diagnosis.told), 1)
-    panel.scatter(*told.T, s=260, facecolors="none", edgecolors=REFERENCE_COLOUR, linewidths=3, label="told")
+    panel.scatter(
+        *told.T, s=260, facecolors="none", edgecolors=REFERENCE_COLOUR, linewidths=3, label="told", clip_on=False
+    )
     panel.scatter(*place(diagnosis.declared), marker="x", color=COLOURS[1], label="as declared")
     if diagnosis.faults:
         panel.scatter(*place(diagnosis.mended), marker=".", color=COLOURS[0], label="after the remedies")
     for clap, (x, y) in enumerate(told):
-        panel.annotate(str(clap + 1), (x, y), xytext=(0, 11), textcoords="offset points", ha="center", fontsize="small")
-    ticks = np.arange(-120, 121, 60)
-    panel.set_xticks(np.deg2rad(ticks), [f"{-tick}°" for tick in ticks], fontsize="small")
+        panel.annotate(str(clap + 1), (x, y), xytext=(9, 7), textcoords="offset points", weight="bold")
+    across, up = np.arange(-120, 121, 60), np.arange(-60, 61, 30)
+    panel.set_xticks(np.deg2rad(across), [f"{-tick}°" for tick in across], fontsize="small", color="#888888")
+    panel.set_yticks(np.deg2rad(up), [f"{tick}°" for tick in up], fontsize="small", color="#888888")
     panel.grid(color="#E5E5E5")
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=3, frameon=False, fontsize="small")
 
@@ -187,8 +188,8 @@ def _draw_pairs(panel, diagnosis: Diagnosis, label: str) -> None:
         panel.plot(expected.ravel(), corrected.ravel(), ".", color=COLOURS[0])
     # Another clock's delays may be far outside: the picture keeps to where the array's own are.
     panel.set(xlim=(-reach, reach), ylim=(-1.6 * reach, 1.6 * reach))
-    panel.set(xlabel=f"expected {label}", ylabel=f"measured {label}", title=", ".join(diagnosis.columns))
-    panel.title.set_fontsize("small")
+    what = "pairs of channels" if scale != 1 else ", ".join(diagnosis.columns)
+    panel.set(xlabel=f"expected {label}", ylabel=f"measured {label}", title=what)
     panel.grid(color="#E5E5E5")
     panel.spines[["top", "right"]].set_visible(False)
 

@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from seld.arrays.array import ARRAYS, Array
@@ -76,7 +77,8 @@ def array_yaml(array: Array) -> str:
     if array.kind == "foa":
         lines.append(f"convention: {array.convention}")
     else:
-        lines += ["positions_m:", *(f"  - [{', '.join(f'{round(value, 6) + 0.0:g}' for value in position)}]" for position in array.positions_m)]
+        rows = (", ".join(f"{value:g}" for value in np.round(position, 6) + 0.0) for position in array.positions_m)
+        lines += ["positions_m:", *(f"  - [{row}]" for row in rows)]
     if array.radius_m is not None:
         lines.append(f"sphere_radius_m: {array.radius_m!r}")
     lines += [f"{key}: {list(value)}" for key, value in (("channels", array.order), ("signs", array.signs)) if value]

@@ -122,15 +122,22 @@ def late_clocks(audio: np.ndarray, rate: int, onsets: np.ndarray, reach_s: float
     pieces = _cut(_band(audio, rate), np.tile(onsets[:, None], len(audio)) - margin, 2 * margin)
     energy = uniform_filter1d(pieces**2, width)
     noise = energy[..., : margin // 3].mean(2, keepdims=True)
-    loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 5 * noise)
-    first = loud.argmax(2) / rate
-    lags = first[:, :, None] - first[:, None]  # (claps, channels, references)
-    lag = lags[:, :, np.median(np.abs(lags), axis=0).sum(0).argmin()]
-    late = np.zeros(lag.shape)
-    for channel in range(len(audio)):
-        line, near = _trend(lag[:, channel], onsets / rate, reach_s / 2)
+    loud = energy > np.maximum(0.1 * energy.max(2, keepdims=True), 8 * noise)
+    first = np.where(loud.any(2), loud.argmax(2) / rate, np.nan)
+    late = np.zeros(first.shape)
+    hearing = np.flatnonzero(np.isfinite(first).sum(0) >= max(3, 0.6 * len(onsets)))
+    lags = first[:, hearing, None] - first[:, None, hearing]  # (claps, channels, references)
+    if not len(hearing):
+        return late
+    lags = lags[:, :, np.nanmedian(np.abs(lags), axis=0).sum(0).argmin()]
+    for channel, lag in zip(hearing, lags.T, strict=True):
+        heard = np.isfinite(lag)
+        # Single onsets may be missed: a clock shifts several.
+        if heard.sum() < 3 or (np.abs(lag[heard]) > reach_s).sum() < 2:
+            continue
+        line, near = _trend(lag[heard], onsets[heard] / rate, reach_s / 2)
         everywhere = np.polyval(line, onsets / rate)
-        if np.abs(everywhere).max() > reach_s and near >= max(3, 0.6 * len(onsets)):
+        if np.abs(everywhere).max() > reach_s and near >= max(3, 0.6 * heard.sum()):
             late[:, channel] = everywhere
     return late - late.min(1, keepdims=True)  # claps are found where the first channel hears them
 

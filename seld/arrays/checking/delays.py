@@ -57,11 +57,18 @@ class Explanation(NamedTuple):
 
 def expected_advance(array: Array, directions: np.ndarray) -> np.ndarray:
     """Seconds (directions, channels) by which each microphone hears a distant clap earlier than the origin."""
+    return _advance_and_slope(array, directions)[0]
+
+
+def _advance_and_slope(array: Array, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`expected_advance`, and its slope (directions, channels, 3) over the direction."""
     if array.kind == "open":
-        return directions @ array.positions.T / SPEED_OF_SOUND
-    cosine = directions @ array.positions.T / np.linalg.norm(array.positions, axis=1)
-    grid, advance = _sphere_advance(array.radius_m)
-    return np.interp(cosine, grid, advance)
+        slope = array.positions / SPEED_OF_SOUND
+        return directions @ slope.T, np.broadcast_to(slope, (len(directions), *slope.shape))
+    outward = array.positions / np.linalg.norm(array.positions, axis=1, keepdims=True)
+    cosine = directions @ outward.T
+    grid, advance, slope = _sphere_advance(array.radius_m)
+    return np.interp(cosine, grid, advance), np.interp(cosine, grid, slope)[..., None] * outward
 
 
 def fit(evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray, clock: str, free_scale: bool) -> Explanation:
@@ -105,27 +112,25 @@ def _whitening(evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray
     told one. What is common to all channels is left out, since nobody knows when the hands met.
     """
     heard = evidence.told @ rotation.T
-    across = np.cross(heard, np.eye(3)[np.abs(heard).argmin(1)])
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    expected, slope = _advance_and_slope(evidence.array, heard)
     chosen = evidence.living[permutation]
-    expected = expected_advance(evidence.array, heard)[:, chosen]
-    slopes = [
-        (expected_advance(evidence.array, (heard + 1e-3 * axis) / np.sqrt(1 + 1e-6))[:, chosen] - expected) / 1e-3
-        for axis in (across, np.cross(heard, across))
-    ]
-    slope = evidence.told_sd * np.stack(slopes, -1)
-    channels = len(permutation)
-    contrast = np.linalg.qr(np.c_[np.ones(channels), np.eye(channels)[:, 1:]])[0][:, 1:].T
-    projected = contrast @ slope
-    covariance = DELAY_S**2 * np.eye(channels - 1) + projected @ projected.swapaxes(1, 2)
-    return np.linalg.solve(
-        np.linalg.cholesky(covariance), np.broadcast_to(contrast, (len(heard), *contrast.shape))
-    ), expected
+    contrast = _contrast(len(permutation))
+    projected = evidence.told_sd * (contrast @ slope[:, chosen])
+    along = projected @ heard[..., None]  # the direction can only move across itself
+    covariance = projected @ projected.swapaxes(1, 2) - along @ along.swapaxes(1, 2)
+    covariance += DELAY_S**2 * np.eye(len(contrast))
+    return np.linalg.inv(np.linalg.cholesky(covariance)) @ contrast, expected[:, chosen]
 
 
 @cache
-def _sphere_advance(radius_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine of the angle to the direction, and the seconds by which a microphone there hears a clap earlier.
+def _contrast(channels: int) -> np.ndarray:
+    """Rows (channels - 1, channels) of length 1, across each other and what is common to all channels."""
+    return np.linalg.qr(np.c_[np.ones(channels), np.eye(channels)[:, 1:]])[0][:, 1:].T
+
+
+@cache
+def _sphere_advance(radius_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosine of the angle to the direction, the seconds by which a microphone there hears a clap earlier, the slope.
 
     The lag at which its response to a flat spectrum in the band of claps correlates best, phases only.
     """
@@ -135,4 +140,6 @@ def _sphere_advance(radius_m: float) -> tuple[np.ndarray, np.ndarray]:
     phase /= np.abs(phase)
     lags = np.linspace(-3, 3, 1201) * radius_m / SPEED_OF_SOUND
     curve = (np.exp(-2j * np.pi * frequency[:, None] * lags).T @ phase).real
-    return cosine, lags[curve.argmax(0)]
+    # The lags are steps, whose slope would be 0 or infinite.
+    smooth = np.polynomial.Polynomial.fit(cosine, lags[curve.argmax(0)], 17)
+    return cosine, smooth(cosine), smooth.deriv()(cosine)

@@ -22,22 +22,22 @@ MIRROR = np.diag([1.0, -1.0, 1.0])  # left and right exchanged
 # no right angle), of axes that are exchanged, of any other turn, of a mirror, of another size.
 FAULT, MOVED = 12.0, 2.0
 _YAW, _OBLIQUE, _AXES, _ANY, _MIRRORED, _SCALED = 12.0, 2.0, 18.0, 21.0, 5.0, 14.0
+_AS_GOOD = 20.0  # penalty and misfit by which another explanation may be behind one that has a fault, to be told
 
 
 def explain(evidence: Evidence) -> list[Explanation]:
-    """Explanations of the delays, the best one first.
+    """Explanations of the delays, the best one first, with those that come near to it.
 
     Misfits are divided by that of the best one where it is above what the precision allows, so that a
     reverberant or distant recording is not taken for one of many faults.
     """
-    found: list[Explanation] = []
     claps, channels = evidence.advance_s.shape
+    search = _Search(evidence)
     for clock in CLOCKS[: 1 + (claps >= 3) + (claps >= 5)]:
-        found += _candidates(evidence, clock)
-    best = min(found, key=lambda one: one.misfit + one.penalty)
-    inflation = max(1.0, best.misfit / max(1, claps * (channels - 1)))
+        search.try_all(clock)
+    inflation = max(1.0, search.best.misfit / max(1, claps * (channels - 1)))
     different: dict[bytes, Explanation] = {}
-    for one in sorted(found, key=lambda one: one.misfit / inflation + one.penalty):
+    for one in sorted(search.found, key=lambda one: one.misfit / inflation + one.penalty):
         key = np.r_[one.permutation, one.rotation.ravel().round(1), round(one.scale, 1), one.clock.any(1)] + 0.0
         different.setdefault(key.tobytes(), one._replace(misfit=one.misfit / inflation))
     return list(different.values())
@@ -49,24 +49,60 @@ def unexplained(evidence: Evidence, best: Explanation) -> float:
     return float(np.sqrt((best.left_s**2).mean()) / max(size, 1e-9))
 
 
-def _candidates(evidence: Evidence, clock: str) -> list[Explanation]:
-    """Explanations with this freedom of the clocks: from many starts, the better ones refined."""
-    same = np.arange(evidence.advance_s.shape[1])
-    found, kept, moved = [], [], []
-    for rotation in _starts():
-        order = _assign(evidence, rotation, clock)
-        kept.append(_priced(evidence, same, rotation, clock, free_scale=True))
-        moved.append(_priced(evidence, order, rotation, clock, free_scale=True))
-        found += [_priced(evidence, permutation, rotation, clock, free_scale=False) for permutation in (same, order)]
-    order = _exchange(evidence, _assign(evidence, np.eye(3), clock), clock)
-    found.append(_priced(evidence, order, np.eye(3), clock, free_scale=False))
-    for starts in (kept, moved):
-        upright = [one for one in starts if one.rotation[2, 2] > 1 - 1e-9]
-        for only_yaw, among in ((True, upright), (False, starts)):
-            for start in sorted(among, key=lambda one: one.misfit)[:3]:
-                turned = _refine(evidence, start, clock, only_yaw)
-                found += [_priced(evidence, start.permutation, turned, clock, free) for free in (False, True)]
-    return found + kept + moved
+class _Search:
+    """Explanations so far. Those are left out whose penalty alone puts them far behind the best one."""
+
+    def __init__(self, evidence: Evidence):
+        self.evidence = evidence
+        self.same = np.arange(evidence.advance_s.shape[1])
+        self.found: list[Explanation] = []
+        self.best: Explanation | None = None
+
+    def try_all(self, clock: str) -> None:
+        """Explanations with this freedom of the clocks: from many starts, the better ones refined."""
+        upright, moved = np.eye(3), _exchange(self.evidence, _assign(self.evidence, np.eye(3), clock), clock)
+        for permutation in (self.same, moved):
+            self._add(permutation, upright, clock)
+        if not self._promises(_clock_penalty(clock, len(self.same)) + min(_YAW, _SCALED)):
+            return
+        starts = [(rotation, _assign(self.evidence, rotation, clock)) for rotation in _starts()]
+        for rotation, order in starts:
+            for permutation in (self.same, order):
+                self._add(permutation, rotation, clock)
+        for permuted in ([(rotation, self.same) for rotation, _ in starts], starts):
+            self._refine_best(permuted, clock)
+
+    def _refine_best(self, starts: list[tuple[np.ndarray, np.ndarray]], clock: str) -> None:
+        least = _clock_penalty(clock, len(self.same)) + min(_moved(permutation) for _, permutation in starts)
+        if not self._promises(least + _YAW):
+            return
+        misfits = []
+        for rotation, permutation in starts:
+            left = solve(self.evidence, permutation, rotation, clock, free_scale=True)[0]
+            misfits.append((float(left @ left), rotation, permutation))
+        misfits.sort(key=lambda start: start[0])
+        level = [start for start in misfits if start[1][2, 2] > 1 - 1e-9]
+        for only_yaw, among in ((True, level), (False, misfits)):
+            for _, rotation, permutation in among[:3]:
+                if self._promises(least + (_YAW if only_yaw else _AXES)):
+                    turned = _refine(self.evidence, permutation, rotation, clock, only_yaw)
+                    self._add(permutation, turned, clock)
+
+    def _add(self, permutation: np.ndarray, rotation: np.ndarray, clock: str) -> None:
+        """Fit with the declared and with a free scale."""
+        penalty = turn_penalty(rotation) + _moved(permutation) + _clock_penalty(clock, len(permutation))
+        for free_scale, cost in ((False, penalty), (True, penalty + _SCALED)):
+            if self._promises(cost):
+                one = fit(self.evidence, permutation, rotation, clock, free_scale)._replace(penalty=cost)
+                self.found.append(one)
+                if self.best is None or one.misfit + one.penalty < self.best.misfit + self.best.penalty:
+                    self.best = one
+
+    def _promises(self, penalty: float) -> bool:
+        """Whether an explanation of this penalty can be the best one, or be as good as one that has a fault."""
+        if self.best is None:
+            return True
+        return penalty <= self.best.misfit + self.best.penalty + (_AS_GOOD if self.best.penalty else 0)
 
 
 @cache
@@ -77,13 +113,8 @@ def _starts() -> tuple[np.ndarray, ...]:
     return (*axis_symmetries(), *oblique, *(yaw @ MIRROR for yaw in oblique))
 
 
-def _priced(
-    evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray, clock: str, free_scale: bool
-) -> Explanation:
-    """The best explanation of this kind with its penalty."""
-    clocks = CLOCKS.index(clock) * (FAULT + 3.0 * (len(permutation) - 1))
-    penalty = turn_penalty(rotation) + _moved(permutation) + _SCALED * free_scale + clocks
-    return fit(evidence, permutation, rotation, clock, free_scale)._replace(penalty=penalty)
+def _clock_penalty(clock: str, channels: int) -> float:
+    return CLOCKS.index(clock) * (FAULT + 3.0 * (channels - 1))
 
 
 def turn_penalty(rotation: np.ndarray) -> float:
@@ -129,14 +160,16 @@ def _exchange(evidence: Evidence, permutation: np.ndarray, clock: str) -> np.nda
     return permutation
 
 
-def _refine(evidence: Evidence, start: Explanation, clock: str, only_yaw: bool) -> np.ndarray:
-    """The best rotation near that of `start`: about the vertical axis only, or about any."""
+def _refine(
+    evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray, clock: str, only_yaw: bool
+) -> np.ndarray:
+    """The best rotation near `rotation`: about the vertical axis only, or about any."""
 
     def turned(angles: np.ndarray) -> np.ndarray:
         vector = np.r_[0, 0, angles] if only_yaw else angles
-        return Rotation.from_rotvec(vector).as_matrix() @ start.rotation
+        return Rotation.from_rotvec(vector).as_matrix() @ rotation
 
     def left(angles: np.ndarray) -> np.ndarray:
-        return solve(evidence, start.permutation, turned(angles), clock, free_scale=True)[0]
+        return solve(evidence, permutation, turned(angles), clock, free_scale=True)[0]
 
-    return turned(least_squares(left, np.zeros(1 if only_yaw else 3), max_nfev=25).x)
+    return turned(least_squares(left, np.zeros(1 if only_yaw else 3), max_nfev=20, xtol=1e-4, ftol=1e-4).x)

@@ -65,7 +65,8 @@ def explain_gains(evidence: GainEvidence) -> list[GainExplanation]:
     same = np.arange(evidence.gains.shape[1])
     ones = np.ones(len(same))
     for rotation in _turns(evidence):
-        found.append(_explanation(evidence, evidence.array.convention, same, ones, rotation, ones))
+        model = _model(evidence, evidence.array.convention, rotation, ones)
+        found.append(_explanation(evidence, evidence.array.convention, same, ones, rotation, model))
     found += _loudness(evidence)
     best = min(found, key=lambda one: one.misfit + one.penalty)
     inflation = max(1.0, best.misfit / evidence.gains.size)
@@ -86,13 +87,38 @@ def expected_gains(array: Array, convention: str, directions: np.ndarray) -> np.
 def _exchanged(evidence: GainEvidence, convention: str) -> list[GainExplanation]:
     """All orders and signs of the channels in a convention; those of many channels are no Ambisonics."""
     channels = evidence.gains.shape[1]
-    ones = np.ones(channels)
-    found = []
-    for permutation in itertools.permutations(range(channels)):
-        # The sign of all channels together cannot be heard: the first one is taken to be right.
-        for signs in itertools.product((1.0, -1.0), repeat=channels - 1):
-            found.append(_explanation(evidence, convention, np.array(permutation), np.r_[1.0, signs], np.eye(3), ones))
-    return found
+    model = _model(evidence, convention, np.eye(3), np.ones(channels))
+    # The sign of all channels together cannot be heard: the first one is taken to be right.
+    return [
+        _explanation(evidence, convention, np.array(permutation), np.r_[1.0, signs], np.eye(3), model)
+        for permutation in itertools.permutations(range(channels))
+        for signs in itertools.product((1.0, -1.0), repeat=channels - 1)
+    ]
+
+
+class _Model(NamedTuple):
+    expected: np.ndarray
+    """(claps, channels) of length 1, for channels in order and with the right signs"""
+    precision: np.ndarray
+    """(claps, channels, channels) inverse covariance"""
+    loudness: np.ndarray
+
+
+def _model(evidence: GainEvidence, convention: str, rotation: np.ndarray, loudness: np.ndarray) -> _Model:
+    """What is expected of channels in order, and how exactly; cf. `delays._whitening`."""
+    heard = evidence.told @ rotation.T
+
+    def gains(directions: np.ndarray) -> np.ndarray:
+        chosen = expected_gains(evidence.array, convention, directions)[:, evidence.living] * loudness
+        return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-9)
+
+    expected = gains(heard)
+    across = np.cross(heard, np.eye(3)[np.abs(heard).argmin(1)])
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    slope = np.stack([(gains(heard + 1e-3 * axis) - expected) / 1e-3 for axis in (across, np.cross(heard, across))], -1)
+    slope *= evidence.told_sd
+    covariance = GAIN**2 * np.eye(len(loudness)) + slope @ slope.swapaxes(1, 2)
+    return _Model(expected, np.linalg.inv(covariance), loudness)
 
 
 def _explanation(
@@ -101,29 +127,20 @@ def _explanation(
     permutation: np.ndarray,
     signs: np.ndarray,
     rotation: np.ndarray,
-    loudness: np.ndarray,
+    model: _Model,
 ) -> GainExplanation:
-    heard = evidence.told @ rotation.T
-    factor = signs * loudness
-
-    def gains(directions: np.ndarray) -> np.ndarray:
-        chosen = expected_gains(evidence.array, convention, directions)[:, evidence.living][:, permutation] * factor
-        return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-9)
-
-    expected = gains(heard)
-    across = np.cross(heard, np.eye(3)[np.abs(heard).argmin(1)])
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    slope = np.stack([(gains(heard + 1e-3 * axis) - expected) / 1e-3 for axis in (across, np.cross(heard, across))], -1)
-    slope *= evidence.told_sd
-    covariance = GAIN**2 * np.eye(len(signs)) + slope @ slope.swapaxes(1, 2)
-    expected = expected * np.where((expected * evidence.gains).sum(1, keepdims=True) < 0, -1, 1)
-    left = evidence.gains - expected
-    misfit = float((left * np.linalg.solve(covariance, left[..., None])[..., 0]).sum())
+    ordered = np.empty_like(evidence.gains)
+    ordered[:, permutation] = evidence.gains * signs
+    side = np.where((ordered * model.expected).sum(1, keepdims=True) < 0, -1, 1)
+    left = ordered - side * model.expected
+    misfit = float(np.einsum("nc,ncd,nd", left, model.precision, left))
     moved, flipped = int((permutation != np.arange(len(signs))).sum()), int((signs < 0).sum())
-    flipped = min(flipped, len(signs) - flipped)
+    flipped, loud = min(flipped, len(signs) - flipped), int((model.loudness != 1).sum())
     penalty = turn_penalty(rotation) + _CONVENTION * (convention != evidence.array.convention)
-    penalty += (FAULT + MOVED * moved) * bool(moved) + (FAULT + MOVED * flipped) * bool(flipped)
-    penalty += (_LOUDNESS + MOVED * (loudness != 1).sum()) * bool((loudness != 1).any())
+    for price, count in ((FAULT, moved), (FAULT, flipped), (_LOUDNESS, loud)):
+        penalty += (price + MOVED * count) * bool(count)
+    expected = side * model.expected[:, permutation] * signs
+    loudness = model.loudness[permutation]
     return GainExplanation(convention, permutation, signs, rotation, loudness, expected, misfit, penalty)
 
 
@@ -168,7 +185,8 @@ def _loudness(evidence: GainEvidence) -> list[GainExplanation]:
             continue
         loudness, signs = np.ones(channels), np.ones(channels)
         loudness[channel], signs[channel] = max(abs(factor), 1e-3), np.sign(factor) or 1.0
-        found.append(_explanation(evidence, convention, np.arange(channels), signs, np.eye(3), loudness))
+        model = _model(evidence, convention, np.eye(3), loudness)
+        found.append(_explanation(evidence, convention, np.arange(channels), signs, np.eye(3), model))
     return found
 
 
