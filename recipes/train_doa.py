@@ -5,7 +5,7 @@
     python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR
     python recipes/train_doa.py --config tau_nigens_2020.yaml --data.folder DIR
 
-Scenes are made when there are none. Features are kept in data/cache, or elsewhere (--features.cache off|disk|memory).
+Scenes are made when there are none. Features are kept in memory, or elsewhere (--features.cache memory|disk|off).
 Started again with the same --run_dir, a run goes on where it stopped.
 """
 

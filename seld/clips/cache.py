@@ -41,8 +41,9 @@ _SUMS = ("by_sources", "total", "squares")
 class CachedFeatureConfig(FeatureConfig):
     """Features, and where those of the clips are kept."""
 
-    cache: Literal["off", "disk", "memory"] = "disk"
-    """keep the features of clips in files, in memory, or not at all: then each segment is decoded and computed anew"""
+    cache: Literal["off", "disk", "memory"] = "memory"
+    """keep the features of clips in memory (64 kB for a second of the default ones), in files, which are there at the
+    next start but only as fast as the disk, or not at all: then each segment is decoded and computed anew"""
     cache_dir: Path = Path("data/cache")
     """folder for the files of cache=disk; it may be deleted at any time, and then fills again"""
 
