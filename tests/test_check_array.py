@@ -411,7 +411,7 @@ def test_the_recipe_as_a_user_runs_it(folder):
     command = [sys.executable, str(ROOT / "recipes/check_array.py"), str(folder / "swapped.wav"), "--array", "square",
                "--directions", *DIRECTIONS]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "channels 0 and 1 have changed places" in done.stdout, done.stderr
 
 

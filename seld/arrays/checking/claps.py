@@ -19,7 +19,7 @@ APART_S = 0.15  # claps are further apart; what comes sooner is an echo or a han
 
 _RISE_DB = 6.0  # of a clap above what sounds just before it
 _ABOVE_DB = 8.0  # of a clap above the noise of the recording
-_STEP_S = 2e-6  # between lags
+_STEP_S = 2e-6  # between lags, at least
 _WIDEST_S = 0.045  # offset of a channel that another clock recorded
 _FASTEST = 1e-3  # drift of a clock
 _WET_S = 0.08  # clap and reverberation
@@ -95,12 +95,13 @@ def direct_sound(
     rest = np.round(late * rate) / rate - late  # a cut on whole samples leaves this much of the clocks
     spectrum = spectrum_from(start - before) * np.exp(-2j * np.pi * frequency[band] * rest[..., None])
     power = np.abs(spectrum) ** 2
-    # Just before a clap there may be the end of another one's reverberation: the softest piece is noise.
+    # Just before one of the claps there may be the end of another one's reverberation: hence the median.
     floor = np.median(np.abs(spectrum_from(start - 3 * before - after)) ** 2, axis=(0, 2))[:, None]
     wet_db = _decibels((_cut(audio, start - before, round(_WET_S * rate)) ** 2).mean(2))
     dry_db = _decibels((_cut(audio, start - before - round(_WET_S * rate), round(_WET_S * rate)) ** 2).mean(2))
     alive = np.median(wet_db - dry_db, axis=0) > _ALIVE_DB
-    lags = np.arange(-reach_s, reach_s + _STEP_S, _STEP_S)
+    step = max(_STEP_S, reach_s / 2000)  # a large array's delays need less
+    lags = np.arange(-reach_s, reach_s + step, step)
     kernel = np.exp(-2j * np.pi * frequency[band, None] * lags)
     advance = np.full(late.shape, np.nan)
     heights = np.zeros((len(onsets), len(audio), len(audio)))

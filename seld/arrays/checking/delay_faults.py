@@ -16,7 +16,7 @@ from seld.arrays.checking.diagnosis import (
     nothing,
 )
 from seld.arrays.checking.explaining import explain, unexplained
-from seld.arrays.checking.wording import is_identity, list_in_words, order_in_words, turn_in_words
+from seld.arrays.checking.wording import channels_in_words, is_identity, list_in_words, order_in_words, turn_in_words
 
 HEAD = Array("head", "sphere", ((0.0, 0.0875, 0.0), (0.0, -0.0875, 0.0)), 0.0875)  # stands in for binaural ears
 
@@ -73,7 +73,7 @@ def _sign_faults(flipped: np.ndarray, numbers: np.ndarray) -> list[Fault]:
     if not flipped.any():
         return []
     turned, upright = numbers[flipped].tolist(), numbers[~flipped].tolist()
-    text = f"channel{'s' if len(turned) > 1 else ''} {list_in_words(turned)} {'are' if len(turned) > 1 else 'is'} of opposite polarity"
+    text = f"{channels_in_words(turned)} of opposite polarity"
     if len(turned) == len(upright):
         text += f" (or {list_in_words(upright)}: half of the channels differ from the other half)"
     return [Fault("flipped sign", text, "exchange the wires of the microphone, or turn its sign in the array's file")]

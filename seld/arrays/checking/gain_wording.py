@@ -5,7 +5,7 @@ import numpy as np
 from seld.arrays.array import Array
 from seld.arrays.checking.diagnosis import Fault, file_numbers
 from seld.arrays.checking.gains import GainEvidence, GainExplanation
-from seld.arrays.checking.wording import is_identity, list_in_words, order_in_words, turn_in_words
+from seld.arrays.checking.wording import channels_in_words, is_identity, order_in_words, turn_in_words
 
 NAMES = {"acn_sn3d": "WYZX", "acn_n3d": "WYZX", "fuma": "WXYZ"}  # of the channels in each convention
 
@@ -27,7 +27,7 @@ def gain_faults(evidence: GainEvidence, found: list[GainExplanation], numbers: n
         also = ""
     flipped = _flipped(best.signs)
     if flipped.any():
-        text = f"{_channels(numbers[flipped])} of opposite polarity." + also
+        text = f"{channels_in_words(numbers[flipped].tolist())} of opposite polarity." + also
         faults.append(Fault("flipped sign", text, "turn the sign of the channel: see signs below"))
         also = ""
     if not is_identity(best.rotation):
@@ -67,7 +67,7 @@ def _in_words(evidence: GainEvidence, one: GainExplanation, numbers: np.ndarray)
     if (one.permutation != np.arange(len(one.permutation))).any():
         parts.append(order_in_words(one.permutation, numbers, names_of(evidence, one)))
     if _flipped(one.signs).any():
-        parts.append(f"{_channels(numbers[_flipped(one.signs)])} of opposite polarity")
+        parts.append(f"{channels_in_words(numbers[_flipped(one.signs)].tolist())} of opposite polarity")
     if not is_identity(one.rotation):
         parts.append(f"the scene: {turn_in_words(one.rotation)}")
     return " and ".join(parts) or "all were as declared"
@@ -77,11 +77,6 @@ def names_of(evidence: GainEvidence, one: GainExplanation) -> list[str]:
     if evidence.array.kind != "foa":
         return [f"channel {channel}" for channel in evidence.living]
     return [NAMES[one.convention][channel] for channel in evidence.living]
-
-
-def _channels(numbers: np.ndarray) -> str:
-    many = len(numbers) > 1
-    return f"channel{'s' * many} {list_in_words(numbers.tolist())} {'are' if many else 'is'}"
 
 
 def _flipped(signs: np.ndarray) -> np.ndarray:

@@ -53,3 +53,8 @@ def order_in_words(permutation: np.ndarray, numbers: np.ndarray, names: list[str
 def list_in_words(items: list[str] | list[int]) -> str:
     words = [str(item) for item in items]
     return "".join(words) if len(words) < 2 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def channels_in_words(numbers: list[int]) -> str:
+    many = len(numbers) > 1
+    return f"channel{'s' if many else ''} {list_in_words(numbers)} {'are' if many else 'is'}"
