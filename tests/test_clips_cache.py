@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 
 def opened(folder, **options):
-    config = CachedFeatureConfig(**{"cache_dir": folder.parent / "cache", "mel_bands": 8} | options)
+    config = CachedFeatureConfig(**{"cache": "disk", "cache_dir": folder.parent / "cache", "mel_bands": 8} | options)
     return open_clips(find_clips(folder), build_features(config.features()), 2, config)
 
 
@@ -108,7 +108,7 @@ def test_another_option_or_array_makes_other_files(folder):
     opened(folder)
     assert opened(folder, mel_bands=9).made == 3
     assert opened(folder, direct=False).made == 3
-    config = CachedFeatureConfig(cache_dir=folder.parent / "cache", mel_bands=8)
+    config = CachedFeatureConfig(cache="disk", cache_dir=folder.parent / "cache", mel_bands=8)
     assert open_clips(find_clips(folder), build_features(config), 3, config).made == 3  # three slots
     assert len(files(folder)) == 12
     assert opened(folder).made == 0
@@ -131,7 +131,7 @@ def test_changed_content_is_seen_and_touching_is_not(folder):
 def test_two_datasets_with_the_same_names_share_nothing(folder, tmp_path):
     write_clip(tmp_path / "other" / "data", "a", seed=9)
     opened(folder)
-    config = CachedFeatureConfig(cache_dir=tmp_path / "cache", mel_bands=8)
+    config = CachedFeatureConfig(cache="disk", cache_dir=tmp_path / "cache", mel_bands=8)
     other = open_clips(find_clips(tmp_path / "other/data"), build_features(config), 2, config)
     assert other.made == 1
     assert not torch.equal(other[0].features, opened(folder)[0].features)
