@@ -43,7 +43,9 @@ def fails(name, *arguments, cwd):
     with contextlib.chdir(cwd), argv, contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as end:
         runpy.run_path(str(path), run_name="__main__")
     assert end.value.code == 2
-    return errors.getvalue().strip().splitlines()[-1].removeprefix("error: ")
+    lines = errors.getvalue().strip().splitlines()
+    assert lines[-1].startswith("error: ") and "Traceback" not in errors.getvalue()
+    return lines[-1]
 
 
 def test_bad_input_ends_a_process_with_one_line_and_exit_code_2(tmp_path):
