@@ -19,6 +19,7 @@ EPS = float(np.finfo(np.float64).eps)
 ROUNDING_DEG = 1e-6
 """what the strict protocols allow beyond the threshold: labels are whole degrees, so exact hits do occur"""
 
+_DECIMALS = 9  # of an angle in degrees; double precision has 12 and more
 _WHOLE = ("clip", "frame", "class", "source")
 
 Columns = Mapping[str, np.ndarray]
@@ -59,7 +60,10 @@ def last_frames(rows: Columns, clips: int) -> np.ndarray:
 
 
 def in_order(cells: Cells, reference: Columns, prediction: Columns, row_order: str) -> Cells:
-    """The cells with their rows in the order of the file, or sorted by all columns from azimuth on."""
+    """The cells with their rows in the order of the file, or sorted by distance and then by the other columns.
+
+    By distance first, since that is what two estimates of one direction may differ in, however the scene is turned.
+    """
     if row_order == "file":
         return cells
     return cells._replace(
@@ -79,6 +83,7 @@ def crowded(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sorted_within(row: np.ndarray, edges: np.ndarray, rows: Columns) -> np.ndarray:
     slots, cell = crowded(edges)
     names = [name for name in rows if name not in ("clip", "frame", "class")]
+    names.sort(key=lambda name: name != "distance")
     # lexsort takes the last key first.
     order = np.lexsort([*(rows[name][row[slots]] for name in reversed(names)), cell])
     row = row.copy()
@@ -176,7 +181,8 @@ def _unit(rows: Columns) -> np.ndarray:
 
 def _chord_angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     apart, along = (x * x + y * y + z * z for x, y, z in (a - b, a + b))
-    return np.rad2deg(2 * np.arctan2(np.sqrt(apart), np.sqrt(along)))
+    # Rounded, so that angles that are equal but for rounding tie, and a turned scene is assigned as the first one.
+    return np.round(np.rad2deg(2 * np.arctan2(np.sqrt(apart), np.sqrt(along))), _DECIMALS)
 
 
 def _folded(rows: Columns) -> np.ndarray:
@@ -198,6 +204,6 @@ ANGLES: dict[str, tuple[Callable[[Columns], np.ndarray], Callable[[np.ndarray, n
 
 polar       arccos of the spherical law of cosines, 2019 to 2023
 cartesian   arccos of the product of vectors whose length has 1e-10 under the root, 2024: never below 0.0008 degrees
-chord       twice the arctangent of the half chords: accurate everywhere
+chord       twice the arctangent of the half chords: accurate to 1e-9 degrees everywhere
 folded      difference of the azimuths folded to the front half circle, 2025
 """
