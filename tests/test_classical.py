@@ -9,9 +9,7 @@ from seld.geometry import unit_from_degrees
 from seld.metrics import evaluate
 
 
-def plane_wave(
-    azimuth, elevation, begin_s: float, end_s: float, seed: int, length_s: float = 4.0
-) -> torch.Tensor:
+def plane_wave(azimuth, elevation, begin_s: float, end_s: float, seed: int, length_s: float = 4.0) -> torch.Tensor:
     """(4, samples) FOA of a burst of pink-like noise; `azimuth` may be one angle for each sample."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(length_s * SAMPLE_RATE)) / SAMPLE_RATE
@@ -30,9 +28,7 @@ def noise(level: float) -> torch.Tensor:
 
 def reference(source: int, azimuth, elevation, first: int, last: int) -> pd.DataFrame:
     frames = np.arange(first, last)
-    return pd.DataFrame(
-        {"frame": frames, "class": 0, "source": source, "azimuth": azimuth, "elevation": elevation}
-    )
+    return pd.DataFrame({"frame": frames, "class": 0, "source": source, "azimuth": azimuth, "elevation": elevation})
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(0, 0), (90, 20), (-179, -45), (30, 85)])

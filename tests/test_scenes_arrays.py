@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from seld.arrays import ARRAYS, SPEED_OF_SOUND, Array, find_array, steering
+from seld.arrays import ARRAYS, SPEED_OF_SOUND, Array, diffuse_coherence, find_array, steering
 from seld.audio import SAMPLE_RATE
 from seld.geometry import unit_from_degrees
 from seld.scenes import SceneConfig
 from seld.scenes.drawing import draw_scene
 from seld.scenes.events import SyntheticEvents
 from seld.scenes.mixing import mix
-from seld.scenes.noise import coherence, diffuse_noise
+from seld.scenes.noise import diffuse_noise
 from seld.scenes.rendering import Wet, render
 from seld.scenes.rooms import Path, Room, draw_path, draw_room
 from seld.scenes.writing import to_file
@@ -142,7 +142,7 @@ def test_ambient_noise_has_the_coherence_of_an_isotropic_field_in_and_between_ar
     found = spectra @ spectra.conj().swapaxes(1, 2)
     found /= found[:, :1, :1].real
     frequency = np.fft.rfftfreq(512, 1 / SAMPLE_RATE)[1:-1]
-    expected = coherence([FOA, MIC, OPEN], frequency)
+    expected = diffuse_coherence([FOA, MIC, OPEN], frequency)
     assert np.sqrt(np.square(np.abs(found - expected)).mean()) < 0.03
     assert np.abs(found - expected).max() < 0.2
     # Known by hand: sin(kd) / kd between microphones in the open, a third of the power in each dipole.

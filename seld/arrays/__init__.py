@@ -7,7 +7,7 @@ leaves in each channel, which is all that features, augmentation and checks need
 from seld.arrays.array import ARRAYS, SPEED_OF_SOUND, Array
 from seld.arrays.foa import CONVENTIONS, foa_from, foa_to, foa_turn, rotate_foa, stereo_from_foa
 from seld.arrays.reading import array_yaml, find_array, read_array
-from seld.arrays.steering import steering
+from seld.arrays.steering import diffuse_coherence, steering
 from seld.arrays.symmetry import Symmetry
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Array",
     "Symmetry",
     "array_yaml",
+    "diffuse_coherence",
     "find_array",
     "foa_from",
     "foa_to",

@@ -1,9 +1,14 @@
 """What a plane wave leaves in each channel of an array."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from seld.arrays.array import SPEED_OF_SOUND, Array
+
+_HIGHEST_HZ = 24_000.0  # twice that of the sounds here, so that enough waves are taken
+_MOST_WAVES = 4000  # for large arrays, of which microphones far apart are incoherent anyway
 
 
 def steering(array: Array, directions: np.ndarray, frequencies_hz: np.ndarray) -> np.ndarray:
@@ -39,6 +44,25 @@ def steering(array: Array, directions: np.ndarray, frequencies_hz: np.ndarray) -
     if array.kind == "open":
         return np.exp(1j * wavenumber[:, None, None] * along)
     return rigid_sphere(wavenumber * array.radius_m, along / np.linalg.norm(array.positions, axis=1))
+
+
+def diffuse_coherence(arrays: Sequence[Array], frequencies_hz: np.ndarray) -> np.ndarray:
+    """Cross-spectra (frequencies, channels, channels) of all arrays' channels in an isotropic field of unit power.
+
+    The mean over plane waves from directions that lie evenly on the sphere (a Fibonacci lattice).
+    """
+    reach = max((np.linalg.norm(array.positions, axis=1).max() for array in arrays if array.positions_m), default=0)
+    waves = int(min(_MOST_WAVES, max(1500, (2 * np.pi * _HIGHEST_HZ / SPEED_OF_SOUND * reach + 10) ** 2)))
+    number = np.arange(waves)
+    z = 1 - (2 * number + 1) / waves
+    turn = np.pi * (3 - 5**0.5) * number
+    flat = np.sqrt(1 - z**2)
+    directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
+    spectra = []
+    for part in np.array_split(np.asarray(frequencies_hz), max(1, len(frequencies_hz) * waves // 100_000)):
+        heard = np.concatenate([steering(array, directions, part) for array in arrays], axis=2)
+        spectra.append(heard.swapaxes(1, 2) @ heard.conj() / waves)
+    return np.concatenate(spectra)
 
 
 def rigid_sphere(ka: np.ndarray, cosine: np.ndarray, orders: int | None = None) -> np.ndarray:

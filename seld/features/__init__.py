@@ -3,6 +3,7 @@
 | kind | levels | spatial features | for |
 |---|---|---|---|
 | `logmel_intensity` | mel bands | intensity vectors, direct-path intensity vectors | Ambisonics |
+| `logmel_steered` | mel bands | direct-path direction vectors | microphones at known places |
 | `logmel_gcc` | mel bands | GCC-PHAT of all pairs | any |
 | `salsa` | bins | principal eigenvectors, where there is one source | Ambisonics, microphones |
 | `salsa_lite` | bins | phase differences to the first channel over frequency | microphones |
@@ -15,6 +16,7 @@ from seld.arrays import Array, find_array
 from seld.features.config import FeatureConfig
 from seld.features.gcc import LogMelGcc
 from seld.features.logmel_intensity import LogMelIntensity, turn_features
+from seld.features.logmel_steered import LogMelSteered
 from seld.features.phase import Phase
 from seld.features.salsa import Salsa, SalsaLite
 from seld.features.spectrogram import LEVEL_CENTRE_DB, LEVEL_SPREAD_DB, Features
@@ -26,6 +28,7 @@ __all__ = [
     "Features",
     "LogMelGcc",
     "LogMelIntensity",
+    "LogMelSteered",
     "Phase",
     "Salsa",
     "SalsaLite",
@@ -35,6 +38,7 @@ __all__ = [
 
 _KINDS = {
     "logmel_intensity": LogMelIntensity,
+    "logmel_steered": LogMelSteered,
     "logmel_gcc": LogMelGcc,
     "salsa": Salsa,
     "salsa_lite": SalsaLite,

@@ -11,9 +11,11 @@ from seld.labels import FRAME_SECONDS
 class FeatureConfig:
     """Which features, of which recordings, at which resolution in time and frequency."""
 
-    kind: Literal["logmel_intensity", "logmel_gcc", "salsa", "salsa_lite", "phase"] = "logmel_intensity"
-    """log-mel with intensity vectors (Ambisonics) or GCC-PHAT; SALSA; SALSA-Lite; sines and cosines of phase
-    differences"""
+    kind: Literal["logmel_intensity", "logmel_steered", "logmel_gcc", "salsa", "salsa_lite", "phase"] = (
+        "logmel_intensity"
+    )
+    """log-mel with intensity vectors (Ambisonics), directions found by steering (microphones), or GCC-PHAT; SALSA;
+    SALSA-Lite; sines and cosines of phase differences"""
     array: str = "foa"
     """what the channels of the recordings are: foa, mic, stereo, binaural, or the YAML file of an array"""
     fft: int = 1024

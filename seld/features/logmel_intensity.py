@@ -51,6 +51,8 @@ class LogMelIntensity(Features):
     Merimaa and Pulkki, JAES 2005) and by the share of its energy that no earlier, decaying sound explains.
     """
 
+    has_vectors = True
+
     def __init__(self, config: FeatureConfig | None = None, array: Array = ARRAYS["foa"]):
         config = config or FeatureConfig()
         super().__init__(config, array, 10 if config.direct else 7, config.mel_bands)

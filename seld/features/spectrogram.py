@@ -30,6 +30,9 @@ class Features(nn.Module):
     (B, ...) of the scenes turned by one symmetry of the array each.
     """
 
+    has_vectors = False
+    """whether the last three channels are vectors x, y, z towards where the sound of a band comes from directly"""
+
     def __init__(self, config: FeatureConfig, array: Array, channels: int, bands: int):
         super().__init__()
         self.config, self.array = config, array
@@ -86,6 +89,7 @@ class MelBank(nn.Module):
         bank = torchaudio.functional.melscale_fbanks(
             config.fft // 2 + 1, 0.0, SAMPLE_RATE / 2, config.mel_bands, SAMPLE_RATE, "slaney", "slaney"
         )
+        self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("weight", bank.sum(0).clamp_min(FLOOR), persistent=False)
         self.begins = []
         for index, group in enumerate(bank.split(self._GROUP, 1)):

@@ -49,7 +49,7 @@ class LocalizerConfig:
     linear_layers: int = 1
     """hidden linear layers of each head"""
     head: Literal["candidates", "linear"] = "candidates"
-    """directions by choice among peaks of the intensity vectors, or by plain regression (DOAnet)"""
+    """directions by choice among peaks of the direction vectors in the features, or by plain regression (DOAnet)"""
     candidate_size: int = 48
     """channels that describe a candidate direction, a multiple of 4"""
     candidate_layers: int = 2
@@ -216,10 +216,10 @@ class Localizer(nn.Module):
 
     def _check_features(self) -> None:
         config, features = self.config, self.features
-        if config.head == "candidates" and features.config.kind != "logmel_intensity":
+        if config.head == "candidates" and not features.has_vectors:
             raise ValueError(
-                f"localizer.head must be linear, since candidates needs the intensity vectors of "
-                f"features.kind logmel_intensity, got features.kind {features.config.kind}"
+                f"localizer.head must be linear, since candidates needs the direction vectors of features.kind "
+                f"logmel_intensity or logmel_steered, got features.kind {features.config.kind}"
             )
         if torch.tensor(config.time_pool).prod() != features.config.frames_per_label:
             raise ValueError(

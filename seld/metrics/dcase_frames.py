@@ -87,7 +87,8 @@ class Frames:
     rounding_deg: float = 0.0
     """allowed beyond the threshold of the angle; strict: 1e-6"""
     row_order: str = "file"
-    """"file" (official): ties of the assignment are broken by the order of rows; "sorted" (strict): by distance and direction."""
+    """"file" (official): ties of the assignment are broken by the order of rows; "sorted" (strict): by distance, then
+    by direction."""
 
     def __post_init__(self) -> None:
         check_counts(self, "classes")

@@ -93,7 +93,8 @@ class Segments:
     rounding_deg: float = 0.0
     """allowed beyond the threshold. Official: 0, so that an error of exactly 20 degrees is a matter of rounding."""
     row_order: str = "file"
-    """"file" (official): ties of the assignment are broken by the order of rows; "sorted" (strict): by distance and direction."""
+    """"file" (official): ties of the assignment are broken by the order of rows; "sorted" (strict): by distance, then
+    by direction."""
 
     def __post_init__(self) -> None:
         check_counts(self, "classes", "segment_frames", "fixed_frames")

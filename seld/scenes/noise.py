@@ -13,12 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft
 
-from seld.arrays import ARRAYS, SPEED_OF_SOUND, Array, steering
+from seld.arrays import ARRAYS, Array, diffuse_coherence
 from seld.audio import SAMPLE_RATE
 
 _GRID = 256  # frequencies at which the mixture is computed, for an array of up to _SPAN_M; linear between them
 _SPAN_M = 0.25
-_MOST_WAVES = 4000  # for large arrays, of which microphones far apart are incoherent anyway
 _STEPS = 16  # of the mixture that are worked on together
 
 
@@ -55,25 +54,6 @@ def skip_noise(rng: np.random.Generator, samples: int) -> None:
     rng.uniform(size=2 + samples // (2 * SAMPLE_RATE))
 
 
-def coherence(arrays: Sequence[Array], frequencies_hz: np.ndarray) -> np.ndarray:
-    """Cross-spectra (frequencies, channels, channels) of all arrays' channels in an isotropic field of unit power.
-
-    The mean over plane waves from directions that lie evenly on the sphere (a Fibonacci lattice).
-    """
-    reach = max((np.linalg.norm(array.positions, axis=1).max() for array in arrays if array.positions_m), default=0)
-    waves = int(min(_MOST_WAVES, max(1500, (2 * np.pi * SAMPLE_RATE / SPEED_OF_SOUND * reach + 10) ** 2)))
-    number = np.arange(waves)
-    z = 1 - (2 * number + 1) / waves
-    turn = np.pi * (3 - 5**0.5) * number
-    flat = np.sqrt(1 - z**2)
-    directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), z], axis=1)
-    spectra = []
-    for part in np.array_split(np.asarray(frequencies_hz), max(1, len(frequencies_hz) * waves // 100_000)):
-        heard = np.concatenate([steering(array, directions, part) for array in arrays], axis=2)
-        spectra.append(heard.swapaxes(1, 2) @ heard.conj() / waves)
-    return np.concatenate(spectra)
-
-
 def _white(rng: np.random.Generator, bins: int) -> np.ndarray:
     # Uniform numbers cost a third of normal ones, and a sum of that many of them is Gaussian.
     spectrum = rng.random((bins, 2), dtype=np.float32) - np.float32(0.5)
@@ -87,7 +67,7 @@ def _mixture(microphones: tuple[Array, ...], size: int) -> np.ndarray:
     steps = _GRID * int(np.ceil(max(reach, _SPAN_M) / _SPAN_M))
     per_step = -(-(size // 2 + 1) // steps)
     frequencies = np.arange(steps + 1) * per_step * (SAMPLE_RATE / size)
-    factor = _cholesky(coherence((ARRAYS["foa"], *microphones), frequencies))
+    factor = _cholesky(diffuse_coherence((ARRAYS["foa"], *microphones), frequencies))
     return factor[:, 4:].astype(np.complex64)
 
 
