@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
 from seld.audio import SAMPLE_RATE
 from seld.scenes.programs import read_render, run_program
-from seld.scenes.signals import log_uniform
+from seld.scenes.signals import BIN_HZ, log_uniform, shape_spectrum, tilt, white
 
 PACKAGE = "espeak-ng"
 
@@ -47,11 +48,10 @@ _SCRIPTS = {
     "ml": ("അ", "ൌ", ""),
     "si": ("අ", "ෟ", ""),
     "th": ("ก", "ฺ", ""),
-    "my shn": ("က", "ဲ", ""),
+    "my": ("က", "ဲ", ""),
     "am": ("ሀ", "ፗ", ""),
     "ko": ("가", "힣", ""),
     "ja": ("あ", "ん", ""),
-    "chr": ("Ꭰ", "Ᏼ", ""),
 }
 _CHINESE = (  # frequent ones, which the dictionaries of espeak-ng hold
     "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后小"
@@ -85,7 +85,7 @@ def speak(rng: Generator, language: str, speaker: str, seconds: float, sung: boo
     """A random text of about so many seconds, (samples,) at SAMPLE_RATE, said or intoned on notes.
 
     Pitch, its range, speed and pauses vary; so does the length of the vocal tract, by playing the voice up to an
-    eighth faster or slower, since espeak-ng's speakers share much of one synthesiser's timbre.
+    eighth faster or slower, since espeak-ng's speakers share much of one synthesiser's timbre; and the breath.
     """
     pitch, speed, gap = rng.integers(0, 100), int(log_uniform(rng, 110, 280)), rng.integers(0, 6)
     words = make_words(rng, language, max(2, round(seconds * _WORDS_PER_SECOND * speed / 175)))
@@ -96,7 +96,21 @@ def speak(rng: Generator, language: str, speaker: str, seconds: float, sung: boo
         run_program(PACKAGE, ["espeak-ng", "-v", f"{language}+{speaker}", *options, "-w", str(wave)], text)
         audio = read_render(wave, _RATE)
     ratio = Fraction(SAMPLE_RATE / _RATE * log_uniform(rng, 8 / 9, 9 / 8)).limit_denominator(50)
-    return resample_poly(audio, ratio.numerator, ratio.denominator).astype(np.float32)
+    return add_breath(rng, resample_poly(audio, ratio.numerator, ratio.denominator).astype(np.float32))
+
+
+def add_breath(rng: Generator, voice: np.ndarray) -> np.ndarray:
+    """The voice (samples,) with noise above some kilohertz that comes and goes with it, pulse by pulse.
+
+    espeak-ng's vowels end at 4 kHz, where those of people go on as breath, 20 to 40 dB below.
+    """
+    if not voice.any():
+        return voice
+    pulses = uniform_filter1d(np.abs(voice), SAMPLE_RATE // 1000)
+    lowest_hz = log_uniform(rng, 1500, 4000)
+    noise = shape_spectrum(white(rng, len(voice)) * pulses, _rise(lowest_hz) * tilt(rng.uniform(-6, -1)))
+    level_db = rng.uniform(-40, -18)
+    return voice + noise * np.float32(10 ** (level_db / 20) * voice.std() / (noise.std() + 1e-12))
 
 
 def make_words(rng: Generator, language: str, count: int) -> list[str]:
@@ -134,10 +148,15 @@ def intone(rng: Generator, words: list[str]) -> str:
     }</speak>"""
 
 
+def _rise(lowest_hz: float) -> np.ndarray:
+    """Amplitude (1, bins) of a high pass of 12 dB per octave."""
+    return np.minimum(1, (BIN_HZ / lowest_hz) ** 2)[None]
+
+
 def _syllable(rng: Generator, language: str) -> str:
     """A syllable in the letters of a language, given as espeak-ng's file of it."""
     name = language.rpartition("/")[2].lower()
-    if name in ("cmn", "yue", "hak"):
+    if name in ("cmn", "yue"):
         return str(rng.choice(list(_CHINESE)))
     script = next((script for names, script in _SCRIPTS.items() if name in names.split()), None)
     if script is None:
@@ -153,7 +172,7 @@ def _syllable(rng: Generator, language: str) -> str:
 def _letters(first: str, last: str) -> tuple[list[str], list[str]]:
     """Letters and vowel signs from one character to another."""
     characters = [chr(code) for code in range(ord(first), ord(last) + 1)]
-    letters = [character for character in characters if unicodedata.category(character) in ("Ll", "Lo", "Lu")]
+    letters = [character for character in characters if unicodedata.category(character) in ("Ll", "Lo")]
     named = [(character, unicodedata.name(character, "")) for character in characters]
     return letters, [character for character, name in named if "VOWEL SIGN" in name]
 
