@@ -20,6 +20,8 @@ class SceneConfig:
     """clips of one seed are the same to the byte, whatever the number of workers"""
     events: str | None = None
     """folder of dry sounds (wav, flac, ogg, mp3; subfolders are classes); none: the built-in synthesiser"""
+    synthetic: float = 0.0
+    """with events: share of the sounds that the built-in synthesiser makes all the same, 0 to 1"""
     formats: list[str] = field(default_factory=lambda: ["foa"])
     """arrays that hear every scene: foa, mic, stereo, names in configs/arrays or YAML files"""
     responses: str | None = None
@@ -59,6 +61,8 @@ class SceneConfig:
         _check("split", f"one of {', '.join(SPLITS)}", self.split, self.split in SPLITS)
         _check("seed", "at least 0", self.seed, self.seed >= 0)
         _check("max_overlap", "from 1 to 5", self.max_overlap, 1 <= self.max_overlap <= 5)
+        _check("synthetic", "from 0 to 1", self.synthetic, 0 <= self.synthetic <= 1)
+        _check("events", "given with synthetic between 0 and 1", None, self.events or self.synthetic in (0, 1))
         _check("moving", "from 0 to 1", self.moving, 0 <= self.moving <= 1)
         _check("level_spread_db", "at least 0", self.level_spread_db, self.level_spread_db >= 0)
         for name, low, high in (

@@ -1,4 +1,4 @@
-"""Where dry sounds come from: the synthesiser, or a folder of recordings.
+"""Where dry sounds come from: the synthesiser, a folder of recordings, or both.
 
 Both are split so that no sound is in two of training, validation and test: recordings by a hash of their path
 inside the folder (so a file keeps its split when others are added), synthetic sounds by disjoint seeds.
@@ -82,12 +82,37 @@ class RecordedEvents:
         return Sound(_normalized(excerpt), self.classes.index(_class_name(path)), recipe)
 
 
-Events = SyntheticEvents | RecordedEvents
+class MixedEvents:
+    """Sounds from the files of a folder, and the share `synthetic` of them from the synthesiser.
+
+    The classes are the folder's, then those families of the synthesiser whose names are not among them.
+
+    Raises:
+        ValueError: as RecordedEvents.
+        FileNotFoundError: when there is no such folder.
+    """
+
+    def __init__(self, config: SceneConfig):
+        self._recorded, self._synthetic = RecordedEvents(config), SyntheticEvents(config)
+        self._share = config.synthetic
+        self.classes = tuple(dict.fromkeys(self._recorded.classes + self._synthetic.classes))
+
+    def draw(self, rng: np.random.Generator) -> Sound:
+        """A random sound, rms 1, of either."""
+        if rng.random() >= self._share:
+            return self._recorded.draw(rng)
+        sound = self._synthetic.draw(rng)
+        return sound._replace(class_index=self.classes.index(self._synthetic.classes[sound.class_index]))
+
+
+Events = SyntheticEvents | RecordedEvents | MixedEvents
 
 
 def open_events(config: SceneConfig) -> Events:
     """The source of dry sounds that the configuration asks for."""
-    return SyntheticEvents(config) if config.events is None else RecordedEvents(config)
+    if config.events is None:
+        return SyntheticEvents(config)
+    return MixedEvents(config) if config.synthetic else RecordedEvents(config)
 
 
 def read_sound(path: Path, begin_s: float = 0.0, length_s: float | None = None) -> np.ndarray:
