@@ -118,11 +118,13 @@ def main(options: Comparison) -> None:
     for run in runs:
         check(run)
     if not options.summarize:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that processes are ended
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that processes are ended
         try:
             train(runs, options.parallel)
         except KeyboardInterrupt:
             sys.exit(130)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     summarize(options, runs)
 
 

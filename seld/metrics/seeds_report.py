@@ -35,7 +35,7 @@ def differences_table(results: Results) -> str:
             cells = []
             for name in DIFFERENCES:
                 row, decimals = rows[way, name], SHOWN[name]
-                interval = _interval(row["low"], row["high"], decimals)
+                interval = _interval(row["low"], row["high"], decimals, "+")
                 cells.append(f"{row['difference']:+.{decimals}f} {interval} p {row['p_holm']:.2g}")
             lines.append([group, f"`{way}` - `{rows[way, DIFFERENCES[0]]['against']}`", *cells])
     return _markdown([["group", "difference", *DIFFERENCES], *lines]) if lines else ""
@@ -66,8 +66,8 @@ def _rows(group: str, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield names | {"group": group} | {key: row[key] for key in ("against", "figure", "low", "high", "p", "p_holm")}
 
 
-def _interval(low: float, high: float, decimals: int) -> str:
-    return f"({low:.{decimals}f} to {high:.{decimals}f})" if low == low else ""
+def _interval(low: float, high: float, decimals: int, sign: str = "") -> str:
+    return f"({low:{sign}.{decimals}f} to {high:{sign}.{decimals}f})" if low == low else ""
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
