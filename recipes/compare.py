@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -26,7 +27,7 @@ from seld.clips import METADATA
 from seld.config import Experiment
 from seld.files import atomic_path, write_json
 from seld.metrics.seeds import compare_seeds
-from seld.metrics.seeds_report import differences_table, flat, scores_table
+from seld.metrics.seeds_report import differences_table, flat, insert, scores_table
 from seld.plots import plot_intervals
 from seld.scenes import SPLITS
 
@@ -48,7 +49,6 @@ ARMS = {
 }
 BASELINE = "hungarian"
 PANELS = {"LE": "LE (degrees)", "F20": "F20", "LR": "LR", "MOTA": "MOTA", "IDF1": "IDF1"}
-BEGIN, END = "<!-- results: written by recipes/compare.py -->", "<!-- end of results -->"
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Comparison(Experiment):
     arms: list[str] = field(default_factory=lambda: list(ARMS))
     """which of none, pit, hungarian, sinkhorn, hnet, hnet_detached, accdoa"""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
-    """of weights and segments; every arm is trained with each"""
+    """of weights and segments, in place of seed; every arm is trained with each"""
     overlaps: list[int] = field(default_factory=lambda: [2, 3])
     """most sources that sound at once, and tracks of the localizer"""
     parallel: int = 1
@@ -163,7 +163,7 @@ def check(run: Planned) -> None:
         return
     # An older file lacks the options that came later, which had then what is now their default.
     found = config.to_yaml(config.parse(Experiment, "", ["--config", str(path)]))
-    for its, ours in zip(found.splitlines(), wanted.splitlines(), strict=False):
+    for its, ours in zip_longest(found.splitlines(), wanted.splitlines(), fillvalue="nothing"):
         if its != ours:
             raise ValueError(f"{path}: made with {its.strip()}, not {ours.strip()}; choose another --run_dir")
 
@@ -200,11 +200,10 @@ def begin(run: Planned, parallel: int) -> subprocess.Popen | None:
     if not scenes_are_there(run.experiment):
         locks.append(lock(run.experiment.data.made / "lock"))
     try:
-        if None in locks:
+        if None in locks or run.done:  # another process may just have finished it
             return None
-        if not (run.folder / "last.ckpt").is_file():
-            with atomic_path(run.folder / "config.yaml") as temporary:
-                temporary.write_text(config.to_yaml(run.experiment))
+        with atomic_path(run.folder / "config.yaml") as temporary:
+            temporary.write_text(config.to_yaml(run.experiment))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = {"OMP_NUM_THREADS": str(max(1, cores // parallel))}
         recipe = Path(__file__).with_name("train_doa.py")
@@ -280,8 +279,8 @@ def summarize(options: Comparison, runs: list[Planned]) -> None:
     means = table[table["seed"].isna() & table["against"].isna()]
     plot_intervals(means, options.run_dir / "comparison.png", PANELS, options.arms)
     if options.page is not None:
+        insert(options.page, f"![the figures of the table]({options.page.stem}.png)\n\n{text}")
         plot_intervals(means, options.page.with_suffix(".png"), PANELS, options.arms)
-        put(options.page, f"![the figures of the table]({options.page.stem}.png)\n\n{text}")
 
 
 def page_text(options: Comparison, results: dict, missing: list[str]) -> str:
@@ -294,17 +293,6 @@ def page_text(options: Comparison, results: dict, missing: list[str]) -> str:
     if missing:
         parts.append(f"Not there yet: {', '.join(missing)}.")
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def put(page: Path, text: str) -> None:
-    """Replace what stands between the markers of a page."""
-    old = page.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} must have lines {BEGIN} and {END}, got none")
-    with atomic_path(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -210,12 +210,18 @@ def test_another_configuration_is_refused(folder):
     assert run(*given, "--train.epochs", 5) == run(*given, "--train.epochs", 5, "--summarize") == expected
 
 
-def test_a_finished_run_from_before_an_option_came_is_kept(folder):
+def test_runs_from_before_an_option_came_are_kept_and_go_on(folder):
     given = ("--arms", "pit", "--seeds", 0, "--overlaps", 2)
     run(*given)
     path = folder / "runs/2/pit-0/config.yaml"
-    path.write_text("".join(line for line in path.read_text().splitlines(True) if "gate_deg" not in line))
+    whole = path.read_text()
+    older = "".join(line for line in whole.splitlines(True) if "gate_deg" not in line)
+    path.write_text(older)
     assert "`pit`" in run(*given)
+    assert path.read_text() == older and len(begun()) == 1
+    (path.parent / "scores.json").rename(path.parent / "last.ckpt")  # as if it had been stopped
+    assert "`pit`" in run(*given)
+    assert path.read_text() == whole and len(begun()) == 2
 
 
 @pytest.mark.parametrize(

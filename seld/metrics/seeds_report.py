@@ -1,9 +1,15 @@
 """Results of `compare_seeds`, one for each of several groups of recordings, as tables in Markdown and for programs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from seld.files import atomic_path
+
+BEGIN, END = "<!-- results: written by recipes/compare.py -->", "<!-- end of results -->"
+"""lines of a page, between which results are put"""
 
 SHOWN = {"LE": 1, "F20": 3, "LR": 3, "LP": 3, "LF": 3, "MOTA": 3, "IDF1": 3, "switches": 0}
 """figure -> decimals"""
@@ -51,6 +57,20 @@ def flat(results: Results) -> pd.DataFrame:
     columns = ["group", "way", "seed", "against", "figure", "value", "low", "high", "p", "p_holm"]
     rows = [row for group, result in results.items() for row in _rows(group, result)]
     return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
+
+
+def insert(page: Path, text: str) -> None:
+    """Put the text between the markers of a page, in place of what stands there.
+
+    Raises:
+        ValueError: when the page has no such lines.
+    """
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} must have lines {BEGIN} and {END}, got none")
+    with atomic_path(page) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 def _rows(group: str, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
