@@ -14,6 +14,7 @@ import os
 import time
 from dataclasses import replace
 
+import pandas as pd
 import torch
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
@@ -24,12 +25,23 @@ from seld import assignment, config
 from seld.arrays import find_array
 from seld.assignment import Layer, matching_cost
 from seld.classical import intensity_histogram
-from seld.clips import Clip, Clips, Segments, collate, find_clips, open_clips, read_labels, read_recording, statistics
+from seld.clips import (
+    Batch,
+    Clip,
+    Clips,
+    Segments,
+    collate,
+    find_clips,
+    open_clips,
+    read_labels,
+    read_recording,
+    statistics,
+)
 from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import write_rows
 from seld.localizer import Estimate, Localizer, estimated_rows, tracked_rows
-from seld.losses import MotLoss, mot_loss
+from seld.losses import AdpitLoss, MotLoss, adpit_loss, mot_loss
 from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
@@ -38,7 +50,6 @@ from seld.scenes import SPLITS, make_scenes
 FITTED = SPLITS[:2]
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 CURVES = {
-    "loss": [f"loss_{name}" for name in MotLoss._fields],
     "LE of validation (degrees)": ["LE"],
     "scores of validation": ["F20", "LR", "LP", "MOTA"],
 }
@@ -115,7 +126,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training clips; the mean of each term of the loss."""
     network.train()
-    sums = torch.zeros(len(MotLoss._fields))
+    sums = torch.zeros(())
     last = {name: f"{history[-1][name]:.3g}" for name in ("LE", "F20")} if history else {}
     title = f"epoch {epoch + 1}/{options.train.epochs}"
     bar = tqdm(loader, title, leave=False, disable=fabric.global_rank > 0)
@@ -126,10 +137,7 @@ def train_epoch(
         assignment.anneal(assign, options.assignment, progress)
 
         estimate = Estimate(*network(batch.features))
-        cost = pairwise_angular_distance(estimate.doa, batch.doa)
-        price = options.assignment.activity_weight
-        association = assign(matching_cost(cost, estimate.activity_logit, price), batch.active)
-        loss = mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
+        loss = loss_of(options, assign, estimate, batch)
         fabric.backward(loss.total)
 
         fabric.clip_gradients(network, optimizer, max_norm=options.train.gradient_clip, error_if_nonfinite=False)
@@ -138,9 +146,19 @@ def train_epoch(
         terms = torch.stack(loss).detach().cpu()
         if not terms.isfinite().all():
             raise ValueError(f"{title}, step {step + 1}: the loss is not finite: {loss}")
-        sums += terms
+        sums = sums + terms
         bar.set_postfix(loss=f"{sums[0] / (step + 1):.3f}", **last)
-    return {f"loss_{name}": value for name, value in zip(MotLoss._fields, (sums / len(loader)).tolist(), strict=True)}
+    return {f"loss_{name}": value for name, value in zip(loss._fields, (sums / len(loader)).tolist(), strict=True)}
+
+
+def loss_of(options: Experiment, assign: Layer, estimate: Estimate, batch: Batch) -> MotLoss | AdpitLoss:
+    """The loss of a batch, its total first."""
+    if options.localizer.output == "accdoa":
+        return adpit_loss(estimate.doa, estimate.activity_logit, batch.doa, batch.active)
+    cost = pairwise_angular_distance(estimate.doa, batch.doa)
+    price = options.assignment.activity_weight
+    association = assign(matching_cost(cost, estimate.activity_logit, price), batch.active)
+    return mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
 
 
 def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict]) -> None:
@@ -238,7 +256,9 @@ def report(run: Run, clips: list[Clip]) -> None:
     for name in list(references)[:4]:
         plot_tracks(references[name], estimates["localizer"][name], run.folder / "figures" / f"{name}.png")
     scores = {name: evaluate(references, rows, "doa+mot") for name, rows in estimates.items()}
-    plot_curves(run.folder / "log.csv", run.folder / "figures" / "curves.png", CURVES)
+    history = pd.read_csv(run.folder / "log.csv")
+    terms = [name for name in history if name.startswith("loss_")]
+    plot_curves(history, run.folder / "figures" / "curves.png", {"loss": terms} | CURVES)
     baselines = {name: values for name, values in scores.items() if name != "localizer"}
     run.write_json("scores.json", scores["localizer"] | {"baselines": baselines})
     print_table(scores)

@@ -4,6 +4,7 @@ import torch
 
 from seld.features import FeatureConfig
 from seld.localizer import Estimate, Localizer, LocalizerConfig, estimated_rows, tracked_rows
+from seld.localizer.rows import merge_duplicates
 from seld.weights import save_weights
 
 DOANET = LocalizerConfig(
@@ -170,3 +171,43 @@ def test_slots_that_exchange_their_sources_are_two_tracks():
         [0, 0, 20],
         [90, 90, 20],
     ]
+
+
+def frames_of(*tracks):
+    """An estimate of one frame from (azimuth in degrees, length)."""
+    angle = torch.deg2rad(torch.tensor([azimuth for azimuth, _ in tracks]))
+    doa = torch.stack([angle.cos(), angle.sin(), 0 * angle], -1)
+    return Estimate(doa.unsqueeze(0), torch.tensor([[length for _, length in tracks]]).logit())
+
+
+def azimuths(estimate):
+    doa = estimate.doa[estimate.activity_logit.sigmoid() > 0.1]
+    return sorted(torch.rad2deg(torch.atan2(doa[:, 1], doa[:, 0])).round(decimals=2).tolist())
+
+
+def test_duplicates_become_their_mean_weighed_by_length():
+    merged = merge_duplicates(frames_of((0.0, 0.4), (90.0, 0.7), (10.0, 0.8)))
+    angle = torch.rad2deg(
+        torch.atan2(0.8 * torch.tensor(10.0).deg2rad().sin(), 0.4 + 0.8 * torch.tensor(10.0).deg2rad().cos())
+    )
+    assert azimuths(merged) == pytest.approx([angle.item(), 90], abs=0.01)
+    torch.testing.assert_close(merged.activity_logit.sigmoid(), torch.tensor([[0, 0.7, 0.8]]), rtol=0, atol=1e-6)
+
+
+def test_what_is_apart_stays_as_it_is():
+    estimate = frames_of((0.0, 0.4), (90.0, 0.7), (16.0, 0.8))
+    torch.testing.assert_close(merge_duplicates(estimate), estimate)
+
+
+def test_a_short_vector_between_two_sources_does_not_join_them():
+    assert azimuths(merge_duplicates(frames_of((0.0, 0.9), (14.0, 0.01), (28.0, 0.9)))) == pytest.approx(
+        [0.15, 28], abs=0.02
+    )
+
+
+def test_only_a_localizer_of_vectors_merges_what_it_finds(tmp_path):
+    vectors, tracks = small(output="accdoa"), small()
+    vectors.load_state_dict(tracks.state_dict())
+    torch.testing.assert_close(vectors.locate(noise(4)), merge_duplicates(tracks.locate(noise(4))))
+    vectors.save(tmp_path / "best.safetensors")
+    assert Localizer.from_pretrained(tmp_path).config.output == "accdoa"

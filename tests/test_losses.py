@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from seld.geometry import pairwise_angular_distance
 from seld.losses import LossConfig, mot_loss
 
 SURE = 20.0  # a logit of activity that is practically 1
@@ -132,8 +133,20 @@ def test_gradient_to_association_and_activity_is_that_of_finite_differences():
     )
 
 
+def test_squared_distance_is_that_of_unit_vectors():
+    unit = torch.nn.functional.normalize
+    estimate, reference = unit(torch.randn(2, 1, 4, 2, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    cost = pairwise_angular_distance(estimate, reference)
+    active = torch.ones(1, 4, 2, dtype=torch.bool)
+    loss = mot_loss(cost, torch.eye(2).expand(1, 4, 2, 2), torch.zeros(1, 4, 2), active, LossConfig(distance="squared"))
+    expected = (estimate - reference).square().sum(-1).mean()
+    torch.testing.assert_close(loss.localization, expected)
+
+
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match=r"loss.switch_weight must be >= 0, got -1"):
         LossConfig(switch_weight=-1)
     with pytest.raises(ValueError, match=r"loss.gate_deg must be above 0 and at most 360, got 0"):
         LossConfig(gate_deg=0)
+    with pytest.raises(ValueError, match=r"loss.distance must be one of angle, squared, got chord"):
+        LossConfig(distance="chord")

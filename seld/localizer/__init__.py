@@ -20,7 +20,7 @@ from seld.labels import FRAME_SECONDS
 from seld.localizer.files import array_from, find_model
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
-from seld.localizer.rows import Estimate, estimated_rows, tracked_rows
+from seld.localizer.rows import Estimate, estimated_rows, merge_duplicates, tracked_rows
 from seld.weights import read_weights, save_weights
 
 __all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "tracked_rows"]
@@ -50,6 +50,9 @@ class LocalizerConfig:
     """hidden linear layers of each head"""
     head: Literal["candidates", "linear"] = "candidates"
     """directions by choice among peaks of the direction vectors in the features, or by plain regression (DOAnet)"""
+    output: Literal["tracks", "accdoa"] = "tracks"
+    """what a track says: a direction and an activity, trained through an assignment; or a vector as long as it is
+    active, trained with ADPIT, of which those that answer the same source are merged"""
     candidate_size: int = 48
     """channels that describe a candidate direction, a multiple of 4"""
     candidate_layers: int = 2
@@ -184,7 +187,8 @@ class Localizer(nn.Module):
             estimate = self(piece(first, min(frames, end + context)))
             parts.append(Estimate(*(value[0, begin - first : end - first] for value in estimate)))
         self.train(was_training)
-        return Estimate(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        estimate = Estimate(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        return merge_duplicates(estimate) if self.config.output == "accdoa" else estimate
 
     def save(self, path: str | Path) -> None:
         """Weights and configuration in one safetensors file, which `from_pretrained` reads."""

@@ -1,13 +1,17 @@
 """What a localizer says, and the DCASE rows of it."""
 
+import math
 from typing import NamedTuple
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-from seld.geometry import degrees_from_unit
+from seld.geometry import degrees_from_unit, normalize, pairwise_angular_distance
 from seld.labels import rows_from_grid
 from seld.tracking import TrackingConfig, track
+
+_SILENT = -20.0  # logit of a track whose source another one has taken over
 
 
 class Estimate(NamedTuple):
@@ -17,6 +21,32 @@ class Estimate(NamedTuple):
     """(B, T, M, 3) unit vectors"""
     activity_logit: Tensor
     """(B, T, M)"""
+
+
+def merge_duplicates(estimate: Estimate, angle_deg: float = 15.0) -> Estimate:
+    """Tracks (T, M, 3), (T, M) that answer the same source made one, as ADPIT trains them to be several.
+
+    As in the DCASE baselines, vectors of which none is farther than the angle from the longest become their mean.
+    Here the longest goes first, then the longest of the rest, whatever the threshold of activity will be: short
+    vectors hardly move the mean. It stays in the slot of the longest, with its activity; the others fall silent.
+    """
+    doa, logit = estimate
+    vector = doa * logit.sigmoid().unsqueeze(-1)
+    near = pairwise_angular_distance(doa, doa) <= math.radians(angle_deg)
+    left = torch.ones_like(logit, dtype=torch.bool)
+    merged = Estimate(doa.clone(), torch.full_like(logit, _SILENT))
+    frame = torch.arange(len(doa), device=doa.device)
+    for _ in range(doa.shape[1]):
+        longest = logit.masked_fill(~left, -torch.inf).argmax(1)
+        group = near[frame, longest] & left
+        # Where all are taken, the first slot is named once more.
+        leads = left[frame, longest]
+        several = leads & (group.sum(1) > 1)
+        mean = normalize((vector * group.unsqueeze(-1)).sum(1))
+        merged.doa[frame[several], longest[several]] = mean[several]
+        merged.activity_logit[frame[leads], longest[leads]] = logit[frame[leads], longest[leads]]
+        left = left & ~group
+    return merged
 
 
 def estimated_rows(estimate: Estimate, threshold: float = 0.5) -> pd.DataFrame:

@@ -8,10 +8,12 @@ each track, and the activity is trained against the annotation that the associat
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
+
+Distance = Literal["angle", "squared"]
 
 
 @dataclass
@@ -19,7 +21,9 @@ class LossConfig:
     """Weights of the terms of the tracking loss."""
 
     localization_weight: float = 1.0
-    """of the mean angle of associated pairs (dMOTP), per radian"""
+    """of the mean distance of associated pairs (dMOTP)"""
+    distance: Distance = "angle"
+    """of a pair: its angle in radians, or the squared error of the two unit vectors (MSE)"""
     count_weight: float = 0.5
     """of misses and false alarms per reference (the counts of dMOTA)"""
     switch_weight: float = 0.1
@@ -35,6 +39,8 @@ class LossConfig:
         for name in ("localization_weight", "count_weight", "switch_weight", "activity_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"loss.{name} must be >= 0, got {getattr(self, name)}")
+        if self.distance not in get_args(Distance):
+            raise ValueError(f"loss.distance must be one of {', '.join(get_args(Distance))}, got {self.distance}")
         if not 0 < self.gate_deg <= 360:
             raise ValueError(f"loss.gate_deg must be above 0 and at most 360, got {self.gate_deg}")
 
@@ -44,7 +50,7 @@ class MotLoss(NamedTuple):
 
     total: Tensor
     localization: Tensor
-    """mean angle of associated pairs, radians"""
+    """mean distance of associated pairs: radians, or squared lengths of chords"""
     count: Tensor
     """(misses + false alarms) / references"""
     switches: Tensor
@@ -61,7 +67,8 @@ def mot_loss(
     With p = sigmoid(activity_logit), the association A, and G = A (1 + cos(pi min(cost / gate, 1))) / 2, which
     is the gate of CLEAR-MOT made soft,
 
-    - localization (dMOTP): sum A cost / sum A, each matched pair counted once;
+    - localization (dMOTP): sum A cost / sum A, each matched pair counted once; or of 2 - 2 cos(cost), the squared
+      error of unit vectors, in place of the cost;
     - misses: sum over active n of 1 - sum_m G_mn p_m; false alarms: sum_m p_m (1 - sum_n G_mn);
     - switches: sum over n, and over pairs of successive frames in both of which n sounds, of the association
       that it gained, sum_m max(A_t - A_{t-1}, 0), so that neither onsets nor a steady soft match count;
@@ -81,7 +88,8 @@ def mot_loss(
 
     weight = fixed if config.detach_association else association
     # A batch without any pair has localization 0; the clamp never binds otherwise but for soft fractions.
-    localization = (weight * cost).sum() / weight.sum().clamp_min(1)
+    distance = cost if config.distance == "angle" else 2 - 2 * cost.cos()
+    localization = (weight * distance).sum() / weight.sum().clamp_min(1)
 
     share = (cost.detach() / math.radians(config.gate_deg)).clamp_max(1)
     gated = association * (1 + (math.pi * share).cos()) / 2

@@ -1,4 +1,4 @@
-"""Pictures as PNG files: tracks over time, what scores are made of, training curves, associations."""
+"""Pictures as PNG files: tracks over time, what scores are made of, training curves, associations, comparisons."""
 
 from seld.plots.associations import plot_associations
 from seld.plots.canvas import COLOURS, REFERENCE_COLOUR
@@ -6,6 +6,7 @@ from seld.plots.confusion import plot_confusion
 from seld.plots.curves import plot_curves
 from seld.plots.errors import plot_errors
 from seld.plots.events import plot_events
+from seld.plots.intervals import plot_intervals
 from seld.plots.scores import plot_scores
 from seld.plots.sphere import plot_error_on_sphere
 from seld.plots.tracks import RANGE_DEG, plot_tracks
@@ -20,6 +21,7 @@ __all__ = [
     "plot_error_on_sphere",
     "plot_errors",
     "plot_events",
+    "plot_intervals",
     "plot_scores",
     "plot_tracks",
 ]
