@@ -9,7 +9,7 @@ from plane_waves import plane_waves, turned
 
 from seld.arrays import ARRAYS, diffuse_coherence, find_array, steering
 from seld.features import FeatureConfig, build_features
-from seld.features.logmel_steered import _forms
+from seld.features.logmel_steered import _coefficients, _fits, _inverse
 from seld.geometry import fibonacci_sphere
 from seld.scenes.noise import diffuse_noise
 
@@ -75,7 +75,7 @@ def test_an_echo_within_the_decay_does_not_count(compute):
 def test_the_fit_of_a_bin_is_that_of_its_formula():
     frequency = np.array([300.0, 2500.0])
     grid = fibonacci_sphere(7)
-    fit, energy = _forms(MIC, grid, frequency)
+    fit, energy = _fits(MIC, grid, frequency), _coefficients(_inverse(MIC, frequency))
     draw = np.random.default_rng(0)
     x = draw.normal(size=4) + 1j * draw.normal(size=4)
     products = [abs(value) ** 2 for value in x]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.spatial.distance import pdist
-from torch import Tensor
+from torch import Tensor, nn
 
 from seld.arrays import SPEED_OF_SOUND, Array, Symmetry, diffuse_coherence, steering
 from seld.audio import SAMPLE_RATE
@@ -21,7 +21,8 @@ _SENSOR_NOISE = 0.01  # power of the noise of each microphone's own, against the
 _LOBE = 0.75  # cosine of the angle from the best direction within which directions are averaged
 _LOBE_FLOOR = 0.9  # of the best fit; what fits less well does not count
 _DIRECTNESS = 8  # power that brings what noise reaches by chance, about 0.65, down to 0.03
-_NARROWEST = 1.2  # array sizes per wavelength from which on lobes fall between the directions that are tried
+_COARSEST, _FINEST = 0.42, 1.2  # wavelengths across the array up to which 98 and 290 directions are close enough
+_MANY = 6  # bins of a band from which every other one suffices, since the window smears a bin over four
 _TINY = 1e-3  # share of fresh energy below which there is no direction
 
 
@@ -36,9 +37,9 @@ class LogMelSteered(Features):
     them: |a^H G^-1 x|^2 / (a^H G^-1 a  x^H G^-1 x), in [0, 1], where a is what the wave leaves in the array
     (`steering`) and G the coherence of a diffuse field with some noise of each microphone's own (Van Trees, "Optimum
     Array Processing", 2002, section 6.2). The mean of the fits in a band, weighed by the share of each bin's energy
-    that no earlier, decaying sound explains, is taken for 290 directions; the vector is the mean direction around the
-    best, its length the 8th power of the best fit times the share. It is 0 in bands too high for so few directions,
-    from 1.2 wavelengths across the array on.
+    that no earlier, decaying sound explains, is taken for 98 directions, or 290 where lobes are narrower; the vector is
+    the mean direction around the best, its length the 8th power of the best fit times the share. It is 0 in bands too
+    high for that, from 1.2 wavelengths across the array on.
     """
 
     has_vectors = True
@@ -48,25 +49,23 @@ class LogMelSteered(Features):
             raise ValueError(f"features.array must be microphones at known places for logmel_steered, got {array.name}")
         super().__init__(config, array, array.channels + 3, config.mel_bands)
         self.mel = MelBank(config)
-        highest = _NARROWEST * SPEED_OF_SOUND / pdist(array.positions).max()
-        # Whole numbers that share no factor, so that the symmetries of a cube keep the set.
-        lattice = [point for point in itertools.product(range(-3, 4), repeat=3) if math.gcd(*point) == 1]
-        grid = np.array(sorted(lattice), dtype=np.float64)
-        grid /= np.linalg.norm(grid, axis=1, keepdims=True)
         frequencies = np.arange(config.fft // 2 + 1) * (SAMPLE_RATE / config.fft)
-        fit, energy = (torch.tensor(form, dtype=torch.float32) for form in _forms(array, grid, frequencies))
-        self.register_buffer("grid", torch.tensor(grid, dtype=torch.float32), persistent=False)
-        self.register_buffer("near", (self.grid @ self.grid.T > _LOBE).float(), persistent=False)
-        self.register_buffer("energy", energy, persistent=False)
-        self.steered = []  # first and last + 1 bin of each band
-        for band, weight in enumerate(_exclusive(self.mel.bank).T):
-            begin, end = weight.nonzero().aminmax()
-            if frequencies[end] > highest:
+        across = frequencies * pdist(array.positions).max() / SPEED_OF_SOUND  # wavelengths
+        grids, beams, bins = [_Grid(2), _Grid(3)], [], []
+        fits = [_fits(array, grid.directions.numpy(), frequencies) for grid in grids]
+        for weight in _exclusive(self.mel.bank).T:
+            used = weight.nonzero().flatten()
+            used = used[::2] if len(used) >= _MANY else used
+            if across[used[-1]] > _FINEST:
                 break
-            share = (weight / weight.sum())[begin : end + 1, None, None]
-            self.steered.append(slice(int(begin), int(end) + 1))
-            self.register_buffer(f"fit{band}", (share * fit[begin : end + 1]).flatten(0, 1), persistent=False)
-            self.register_buffer(f"share{band}", share.flatten(), persistent=False)
+            fine = int(across[used[-1]] > _COARSEST)
+            share = weight[used] / weight[used].sum()
+            beams.append(_Beams(grids[fine], torch.tensor(fits[fine][used.numpy()], dtype=torch.float32), share))
+            bins.append(used)
+        self.beams = nn.ModuleList(beams)
+        self.register_buffer("bins", torch.cat(bins), persistent=False)
+        energy = torch.tensor(_coefficients(_inverse(array, frequencies)), dtype=torch.float32)
+        self.register_buffer("energy", energy[self.bins], persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         pieces, past = [], None
@@ -85,23 +84,46 @@ class LogMelSteered(Features):
 
     def _direct(self, spectrum: Tensor, power: Tensor, share: Tensor) -> Tensor:
         """(B, M, frames, bins), (B, M, frames, bins), (B, frames, bins) -> (B, 3, frames, mel_bands)."""
+        spectrum, power, share = (part.index_select(-1, self.bins) for part in (spectrum, power, share))
         cross = cross_spectra(spectrum)
-        forms = torch.cat([power, cross.real, cross.imag], 1)
-        energy = torch.einsum("bkfn,nk->bfn", forms, self.energy)
-        forms = (forms * (share / energy.clamp_min(FLOOR)).unsqueeze(1)).permute(0, 2, 3, 1).contiguous()
+        forms = torch.cat([power, cross.real, cross.imag], 1).permute(0, 2, 3, 1)  # (B, frames, bins, M^2)
+        energy = (forms * self.energy).sum(-1).clamp_min(FLOOR)
+        forms = forms * (share / energy).unsqueeze(-1)
+        sizes = [len(beams.share) for beams in self.beams]
         vectors = share.new_zeros(len(share), 3, share.shape[1], self.bands)
-        for band, bins in enumerate(self.steered):
-            fit = forms[:, :, bins].flatten(2) @ getattr(self, f"fit{band}")
-            vectors[..., band] = self._vector(fit, share[..., bins] @ getattr(self, f"share{band}")).transpose(1, 2)
+        parts = zip(self.beams, forms.split(sizes, 2), share.split(sizes, 2), strict=True)
+        for band, (beams, of_band, fresh) in enumerate(parts):
+            vectors[..., band] = beams(of_band, fresh).transpose(1, 2)
         return vectors
 
-    def _vector(self, fit: Tensor, share: Tensor) -> Tensor:
-        """Fits (B, frames, directions), times the share of fresh energy (B, frames) -> (B, frames, 3)."""
+
+class _Grid(nn.Module):
+    """Directions that lie about evenly: whole numbers without common factor, which the symmetries of a cube keep."""
+
+    def __init__(self, reach: int):
+        super().__init__()
+        lattice = [point for point in itertools.product(range(-reach, reach + 1), repeat=3) if math.gcd(*point) == 1]
+        directions = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
+        self.register_buffer("directions", directions, persistent=False)
+        self.register_buffer("near", (directions @ directions.T > _LOBE).float(), persistent=False)
+
+
+class _Beams(nn.Module):
+    """Products of a band's bins (B, frames, bins, M^2), over their energy, and shares -> vectors (B, frames, 3)."""
+
+    def __init__(self, grid: _Grid, fit: Tensor, share: Tensor):
+        super().__init__()
+        self.grid = grid
+        self.register_buffer("fit", (share[:, None, None] * fit).flatten(0, 1), persistent=False)
+        self.register_buffer("share", share, persistent=False)
+
+    def forward(self, forms: Tensor, fresh: Tensor) -> Tensor:
+        fit = forms.flatten(2) @ self.fit
         best, index = fit.max(-1, keepdim=True)
-        near = self.near[index[..., 0]] * (fit - _LOBE_FLOOR * best).clamp_min(0)
-        share = share.unsqueeze(-1)
-        fitting = (best / share.clamp_min(_TINY)).clamp(0, 1) ** _DIRECTNESS
-        return normalize(near @ self.grid) * fitting * share
+        near = self.grid.near[index[..., 0]] * (fit - _LOBE_FLOOR * best).clamp_min(0)
+        fresh = (fresh @ self.share).unsqueeze(-1)
+        fitting = (best / fresh.clamp_min(_TINY)).clamp(0, 1) ** _DIRECTNESS
+        return normalize(near @ self.grid.directions) * fitting * fresh
 
 
 def _exclusive(bank: Tensor) -> Tensor:
@@ -110,22 +132,25 @@ def _exclusive(bank: Tensor) -> Tensor:
     return torch.where(own.any(0), own, bank)
 
 
-def _forms(array: Array, grid: np.ndarray, frequencies_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices (bins, M^2, directions) and (bins, M^2): fit, not yet over the energy, and energy from products.
-
-    The products of a bin's spectra are |x_i|^2 for all i, then Re and then Im of conj(x_i) x_j for i < j.
-    """
-    noise = diffuse_coherence([array], frequencies_hz) + _SENSOR_NOISE * np.eye(array.channels)
-    inverse = np.linalg.inv(noise)
-    response = steering(array, grid, frequencies_hz)
-    beam = np.einsum("fij,fdj->fdi", inverse, response)
+def _fits(array: Array, directions: np.ndarray, frequencies_hz: np.ndarray) -> np.ndarray:
+    """(bins, M^2, directions): the fit, not yet over the energy, as a sum of products of a bin's spectra."""
+    response = steering(array, directions, frequencies_hz)
+    beam = np.einsum("fij,fdj->fdi", _inverse(array, frequencies_hz), response)
     gain = np.einsum("fdi,fdi->fd", response.conj(), beam).real
     fit = beam[..., :, None] * beam[..., None, :].conj() / gain[..., None, None]
-    return _coefficients(fit).swapaxes(1, 2), _coefficients(inverse)
+    return _coefficients(fit).swapaxes(1, 2)
+
+
+def _inverse(array: Array, frequencies_hz: np.ndarray) -> np.ndarray:
+    """(bins, M, M): G^-1."""
+    return np.linalg.inv(diffuse_coherence([array], frequencies_hz) + _SENSOR_NOISE * np.eye(array.channels))
 
 
 def _coefficients(matrix: np.ndarray) -> np.ndarray:
-    """Hermitian (..., M, M) -> (..., M^2): x^H matrix x as a sum of real products of x."""
+    """Hermitian (..., M, M) -> (..., M^2): what x^H matrix x takes of each real product of x.
+
+    The products are |x_i|^2 for all i, then Re and then Im of conj(x_i) x_j for i < j.
+    """
     first, second = np.triu_indices(matrix.shape[-1], 1)
     own = np.diagonal(matrix, axis1=-2, axis2=-1).real
     pair = 2 * matrix[..., first, second]
