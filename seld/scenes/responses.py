@@ -88,7 +88,8 @@ def find_responses(path: str | FilePath) -> list[FilePath]:
         raise FileNotFoundError(f"{path}: no such file or folder of responses")
     if path.is_file() or any((path / table).is_file() for table in _TABLES):
         return [path]
-    found = [inner for inner in sorted(path.iterdir()) if inner.suffix.lower() == ".sofa" or _is_set(inner)]
+    visible = (inner for inner in sorted(path.iterdir()) if not inner.name.startswith("."))
+    found = [inner for inner in visible if inner.suffix.lower() == ".sofa" or _is_set(inner)]
     if not found:
         raise ValueError(f"{path}: expected SOFA files, or sound files with {' or '.join(_TABLES)}, found none")
     return found
