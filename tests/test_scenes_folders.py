@@ -13,7 +13,7 @@ import soundfile
 
 from seld.audio import SAMPLE_RATE, read_audio
 from seld.labels import read_rows
-from seld.scenes import SceneConfig, make_scenes, writing
+from seld.scenes import SceneConfig, make_scenes, making, writing
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -230,6 +230,19 @@ def test_labels_that_cannot_be_written_take_the_sounds_with_them(tmp_path, monke
     with pytest.raises(OSError, match="fold3_room0001_mix001 could not be written to .*: No space left on device"):
         make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
     assert not contents(tmp_path)
+
+
+def test_a_disk_without_room_for_the_configuration_stays_empty(tmp_path, monkeypatch):
+    def fills(path, value):
+        if path.name == "scenes_train.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(value))
+
+    monkeypatch.setattr(making, "write_json", fills)
+    with pytest.raises(OSError, match=r"scenes_train.json could not be written: No space left on device"):
+        make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path / "out", progress=False)
+    assert not contents(tmp_path / "out")
 
 
 def test_a_folder_in_which_no_clip_could_be_made_is_free_for_other_options(tmp_path):

@@ -192,8 +192,15 @@ def _write_classes(output: Path, names: list[str]) -> list[Path]:
         if (stored := _read_classes(path)) != names:
             raise ValueError(f"{path}: the folder's classes are {stored}, not {names}; use another folder")
         return []
-    write_json(path, names)
+    _write(path, names)
     return [path]
+
+
+def _write(path: Path, value: Any) -> None:
+    try:
+        write_json(path, value)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} could not be written: {error.strerror or error}") from None
 
 
 @contextlib.contextmanager
@@ -207,9 +214,9 @@ def _claim(output: Path, config: SceneConfig, events: Events) -> Iterator[None]:
     wanted = _described(config, events)
     _check_claim(output, path, config.split, wanted)
     check_arrays(output, arrays_in(output), [find_array(name) for name in config.formats])
-    new += _write_classes(output, [name or "sound" for name in events.classes])
-    write_json(path, wanted)
     try:
+        new += _write_classes(output, [name or "sound" for name in events.classes])
+        _write(path, wanted)
         yield
     except BaseException:
         if not any((output / METADATA).glob(f"fold{_FOLD[config.split]}_*.csv")):

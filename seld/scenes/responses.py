@@ -196,6 +196,12 @@ def _read_table(path: FilePath) -> tuple[list[str], np.ndarray]:
     if len(bad):
         raise ValueError(f"{path}: expected a file and three numbers for response {bad[0] + 1}")
     if columns == _ANGLES:
+        bad = np.flatnonzero((np.abs(numbers[:, 1]) > 90) | (numbers[:, 2] <= 0))
+        if len(bad):
+            raise ValueError(
+                f"{path}: elevation must be from -90 to 90 and distance_m above 0, got {numbers[bad[0], 1]:g} and "
+                f"{numbers[bad[0], 2]:g} for response {bad[0] + 1}"
+            )
         numbers = unit_from_degrees(numbers[:, 0], numbers[:, 1]) * numbers[:, 2:]
     return table["file"].astype(str).tolist(), numbers
 
