@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from seld.audio import write_audio
 from seld.augmentation import AugmentationConfig
 from seld.clips import CachedFeatureConfig, SegmentConfig, Segments, collate, find_clips, open_clips
-from seld.features import FeatureConfig, LogMelIntensity
+from seld.features import FeatureConfig, LogMelIntensity, build_features
 from seld.geometry import unit_from_degrees
 from seld.labels import write_rows
 
@@ -74,6 +74,29 @@ def test_short_clips_go_on_in_silence(folder):
     assert active[:, 0].tolist() == [True] * 20 + [False] * 10
     assert features[:4, 105:].max() == -3  # the floor
     assert doa.isfinite().all()
+
+
+KINDS = {"logmel_intensity": "foa", "logmel_gcc": "mic", "salsa": "foa", "salsa_lite": "mic", "phase": "mic"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_short_clips_go_on_alike_in_kept_features_and_in_audio(tmp_path, kind):
+    audio = np.random.default_rng(0).uniform(-0.3, 0.3, (4, 24000))
+    write_audio(tmp_path / f"{KINDS[kind]}_dev" / "a.flac", audio)
+    rows = {"frame": range(10), "class": 0, "source": 0, "azimuth": 40, "elevation": 0}
+    write_rows(tmp_path / "metadata_dev" / "a.csv", pd.DataFrame(rows))
+    features = build_features(FeatureConfig(kind=kind, array=KINDS[kind]))
+    clips = find_clips(tmp_path, features.array)
+    found = []
+    for cache, mixed in (("memory", 0.0), ("off", 1e-9)):  # the latter only sees to it that audio is asked for
+        options = AugmentationConfig(turn="off", level_db=0, mix=mixed)
+        opened = open_clips(clips, features, 1, CachedFeatureConfig(kind=kind, array=KINDS[kind], cache=cache))
+        found.append(Segments(opened, SegmentConfig(3.0, augmentation=options), features, seed=0)[0])
+    kept, computed = found
+    assert kept.features.shape[1] == 150
+    apart = (torch.arange(150) - 50).abs() > 3  # from where a window, or SALSA's mean over seven, holds both
+    torch.testing.assert_close(kept.features[:, apart], computed.features[:, apart], rtol=2e-3, atol=2e-3)
+    assert torch.equal(kept.active, computed.active) and torch.equal(kept.doa, computed.doa)
 
 
 def test_items_depend_on_seed_epoch_and_index_alone_and_load_in_processes(folder):

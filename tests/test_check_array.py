@@ -434,14 +434,20 @@ def test_the_recipe_says_when_all_is_well(folder, tmp_path, capsys):
     assert not mended_file.exists()
 
 
-def test_times_of_claps_may_be_given(folder, tmp_path):
+def test_times_of_claps_may_be_given(folder, tmp_path, capsys):
     onsets = find_claps(record("square"), RATE, 6) / RATE
     lines = [f"{azimuth},{elevation},{time:.3f}" for (azimuth, elevation), time in zip(ANGLES_DEG, onsets, strict=True)]
     claps = tmp_path / "claps.csv"
     claps.write_text("\n".join(["azimuth,elevation,time", *lines[:4]]))
     assert run(folder / "right.wav", "--array", "square", "--claps", claps) == 0
-    claps.write_text("\n".join(["azimuth,elevation,time", *lines[:3], "0,0,99"]))
-    assert run(folder / "right.wav", "--array", "square", "--claps", claps) == 2
+    for last, message in (
+        ("0,0,99", "times must lie within 6.6 s of recording, got 99"),
+        ("0,0,-1", "times must lie within 6.6 s of recording, got -1"),
+        (lines[2], "times must rise from clap to clap, got"),
+    ):
+        claps.write_text("\n".join(["azimuth,elevation,time", *lines[:3], last]))
+        assert run(folder / "right.wav", "--array", "square", "--claps", claps) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,9 @@ def test_bad_folders_and_files_are_named(tmp_path):
     write_noise(tmp_path / "two.wav", channels=2)
     with pytest.raises(ValueError, match=r"two.wav: expected 4 channels for the array foa, found 2"):
         read_excerpt(tmp_path / "two.wav", FOA, 0, 1, 100)
-    with pytest.raises(ValueError, match=r"two.wav: an excerpt begins at 60 s, the file lasts 20 s"):
+    with pytest.raises(
+        ValueError, match=r"two.wav: an excerpt must lie within the 20 s of the recording, got 1 s from 60 s on"
+    ):
         read_excerpt(tmp_path / "two.wav", FOA, 60, 1, 100)
     (tmp_path / "bad.wav").write_text("noise?")
     with pytest.raises(ValueError, match=r"bad.wav: not a readable sound file"):
@@ -115,3 +117,8 @@ def test_bad_folders_and_files_are_named(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros((48_000, 4)), SAMPLE_RATE)
     with pytest.raises(ValueError, match=r"silent.wav: expected ambient noise from 0 s on"):
         read_excerpt(tmp_path / "silent.wav", FOA, 0, 1, 100)
+    soundfile.write(tmp_path / "deaf.wav", np.ones((48_000, 4)) * [0, 0.1, 0.1, 0.1], SAMPLE_RATE)
+    with pytest.raises(ValueError, match=r"deaf.wav: .* the first channel is silent there"):
+        read_excerpt(tmp_path / "deaf.wav", FOA, 0, 1, 100)
+    with pytest.raises(ValueError, match=r"two.wav: an excerpt must lie within the 20 s .* got 2 s from 19 s on"):
+        read_excerpt(tmp_path / "two.wav", FOA, 19, 2, 100)

@@ -160,6 +160,8 @@ OUTSIDE = {"kind": "static", "points_m": [[-1, 1, 1]]}
         (lambda s: s["events"][0].update(random="x"), r"events\[0\]\.random must be a whole number from 0, or a state"),
         (lambda s: s.update(formats=["foa", "tetra"]), "array must be a YAML file or one of"),
         (lambda s: s.update(formats=[{"name": "a", "kind": "open"}]), r"formats\[0\]: positions_m must be at least 2"),
+        (lambda s: s.update(formats=[{"name": "a", "kind": "flat"}]), r"formats\[0\]\.kind must be one of foa, open"),
+        (lambda s: s.update(formats=[{"kind": "open"}]), r"formats\[0\]\.name must be given"),
         (lambda s: s.update(noise={"kind": "pink"}), r"noise\.kind must be diffuse, recording or none, got 'pink'"),
         (lambda s: s.update(snr_db=None), "snr_db must be given"),
         (lambda s: s.update(events={}), r"events must be a list, got \{\}"),
@@ -171,6 +173,13 @@ def test_a_bad_edit_is_named_by_file_and_key(made, tmp_path, change, message):
     with pytest.raises((ValueError, FileNotFoundError), match=rf"{NAME}\.json: .*{message}"):
         render(scene, tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_scene_of_nothing_is_silent(made, tmp_path):
+    out = render(scene_of(made) | {"events": [], "noise": {"kind": "none"}}, tmp_path)
+    for folder in ("foa_dev", "mic_dev"):
+        assert not read_audio(out / folder / f"{NAME}.flac").any()
+    assert not len(read_rows(out / "metadata_dev" / f"{NAME}.csv"))
 
 
 def test_no_description_is_named(tmp_path):

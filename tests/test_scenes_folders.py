@@ -1,5 +1,6 @@
 """Folders of clips: layout, resuming, shards, workers, Ray, disks that fill."""
 
+import dataclasses
 import errno
 import json
 import sys
@@ -12,7 +13,7 @@ import soundfile
 
 from seld.audio import SAMPLE_RATE, read_audio
 from seld.labels import read_rows
-from seld.scenes import SceneConfig, make_scenes, writing
+from seld.scenes import SceneConfig, make_scenes, making, writing
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -133,7 +134,9 @@ class FakeRay(types.ModuleType):
 
     def __init__(self):
         super().__init__("ray")
-        self.tasks = 0
+        self.tasks, self.cancelled = 0, []
+        error = type("RayError", (Exception,), {})
+        self.exceptions = types.SimpleNamespace(RayError=error, RayTaskError=type("RayTaskError", (error,), {}))
 
     def is_initialized(self) -> bool:
         return True
@@ -144,15 +147,25 @@ class FakeRay(types.ModuleType):
     def remote(self, function):
         def run(*arguments):
             self.tasks += 1
-            return function(*arguments)
+            try:
+                return function(*arguments)
+            except (ValueError, OSError) as error:
+                return error
 
         return types.SimpleNamespace(remote=run)
 
-    def wait(self, waiting):
-        return waiting[:1], waiting[1:]
+    def wait(self, waiting, num_returns=1, timeout=None):
+        return waiting[:num_returns], waiting[num_returns:]
 
     def get(self, result):
+        if isinstance(result, Exception):
+            told = self.exceptions.RayTaskError("ray::_work_in_ray() File workers.py, line 123, in _work_in_ray")
+            told.cause = result
+            raise told
         return result
+
+    def cancel(self, task):
+        self.cancelled.append(task)
 
 
 def test_ray_makes_the_same_clips(tmp_path, monkeypatch):
@@ -163,6 +176,22 @@ def test_ray_makes_the_same_clips(tmp_path, monkeypatch):
     make_scenes(config, tmp_path / "here", progress=False)
     assert ray.tasks == 2
     assert contents(tmp_path / "ray") == contents(tmp_path / "here")
+
+
+def test_what_goes_wrong_in_ray_is_told_without_its_traces(tmp_path, monkeypatch):
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(writing, "write_rows", full)
+    with pytest.raises(OSError, match="^.Errno 28. fold3_room0001_mix001 could not be written") as error:
+        make_scenes(SceneConfig(clips=6, clip_seconds=1.0), tmp_path, progress=False, ray=True)
+    assert error.value.errno == errno.ENOSPC and len(ray.cancelled) == 1
+
+    def lost(result):
+        raise ray.exceptions.RayError("the worker died")
+
+    monkeypatch.setattr(ray, "get", lost)
+    with pytest.raises(OSError, match="^Ray could not do the work: the worker died$"):
+        make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False, ray=True)
 
 
 def test_missing_ray_is_one_clear_line(tmp_path, monkeypatch):
@@ -192,11 +221,62 @@ def test_a_disk_that_fills_leaves_nothing_half_made(tmp_path):
     assert contents(tmp_path / "full") == contents(tmp_path / "whole")
 
 
-def test_labels_that_cannot_be_written_take_the_sounds_with_them(tmp_path, monkeypatch):
-    def full(path, rows):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def full(path, rows):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
+
+def test_labels_that_cannot_be_written_take_the_sounds_with_them(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "write_rows", full)
     with pytest.raises(OSError, match="fold3_room0001_mix001 could not be written to .*: No space left on device"):
         make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
-    assert set(contents(tmp_path)) == {"classes.json", "scenes_train.json"}
+    assert not contents(tmp_path)
+
+
+def test_a_disk_without_room_for_the_configuration_stays_empty(tmp_path, monkeypatch):
+    def fills(path, value):
+        if path.name == "scenes_train.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(value))
+
+    monkeypatch.setattr(making, "write_json", fills)
+    with pytest.raises(OSError, match=r"scenes_train.json could not be written: No space left on device"):
+        make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path / "out", progress=False)
+    assert not contents(tmp_path / "out")
+
+
+def test_a_folder_in_which_no_clip_could_be_made_is_free_for_other_options(tmp_path):
+    wrong = SceneConfig(clips=1, clip_seconds=1.0, ambience=str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="none: no such folder of ambient recordings"):
+        make_scenes(wrong, tmp_path / "out", progress=False)
+    right = SceneConfig(clips=1, clip_seconds=1.0)
+    make_scenes(right, tmp_path / "out", progress=False)
+    before = contents(tmp_path / "out")
+    with pytest.raises(ValueError, match="made with ambience None, not"):
+        make_scenes(wrong, tmp_path / "out", progress=False)
+    with pytest.raises(FileNotFoundError, match="none: no such folder of ambient recordings"):
+        make_scenes(dataclasses.replace(wrong, split="test"), tmp_path / "out", progress=False)
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_refused_split_leaves_nothing_behind(tmp_path):
+    for number in range(12):
+        write_click(tmp_path / "sounds" / f"{number}.wav")
+    make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path / "out", progress=False)
+    before = contents(tmp_path / "out")
+    other = SceneConfig(clips=1, clip_seconds=1.0, split="test", events=str(tmp_path / "sounds"))
+    with pytest.raises(ValueError, match=r"classes.json: the folder's classes are .*, not \['sound'\]"):
+        make_scenes(other, tmp_path / "out", progress=False)
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "7"])
+def test_damaged_files_of_a_folder_are_named(tmp_path, text):
+    make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
+    (tmp_path / "scenes_train.json").write_text(text)
+    with pytest.raises(ValueError, match=r"scenes_train.json:.*expected"):
+        make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
+    (tmp_path / "scenes_train.json").unlink()
+    (tmp_path / "classes.json").write_text(text.replace("[]", "[1]"))
+    with pytest.raises(ValueError, match=r"classes.json:.*expected"):
+        make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)

@@ -145,3 +145,45 @@ def test_files_without_positions_or_responses_are_named(tmp_path):
         read_sofa(bad)
     with pytest.raises(FileNotFoundError, match=r"c.sofa: no such file"):
         read_sofa(tmp_path / "c.sofa")
+
+
+PLACE = ("MC", [[0.0, 0, 1.5]] * 2, "spherical")
+
+
+@pytest.mark.parametrize(
+    ("audio", "values", "message"),
+    [
+        (clicks(0, 4), {"SourcePosition": ("MC", np.zeros((0, 3)), None)}, "Data.IR must hold measurements, got 0 x 4"),
+        (
+            clicks(2, 4, 200)[..., :0],
+            {"SourcePosition": PLACE},
+            "Data.IR must hold measurements, got 2 x 4 x 0 samples",
+        ),
+        (
+            clicks(2, 4),
+            {"SourcePosition": ("MR", np.zeros((2, 4)), None)},
+            r"SourcePosition must have three .* R \(4\)",
+        ),
+        (clicks(2, 4), {"SourcePosition": ("MC", [[0.0, 0, 1.5]] * 2, "polar")}, "cartesian or spherical, got polar"),
+        (
+            clicks(2, 4),
+            {"SourcePosition": ("MC", [[0.0, 0, 1], [0, np.nan, 1]], "spherical")},
+            "must be finite numbers",
+        ),
+        (
+            clicks(2, 4),
+            {"SourcePosition": PLACE, "Data__Delay": ("IR", [[0, 0, 0, np.nan]], None)},
+            "Data.Delay must be numbers of samples, at most 1e.06, got nan",
+        ),
+        (
+            clicks(2, 4),
+            {"SourcePosition": PLACE, "Data__Delay": ("MC", np.zeros((2, 3)), None)},
+            "Data.Delay must have the dimensions M and R, got M, C",
+        ),
+        (clicks(2, 4) * np.nan, {"SourcePosition": PLACE}, "Data.IR holds samples that are not finite"),
+    ],
+)
+def test_what_makes_no_sense_in_a_file_is_named(tmp_path, audio, values, message):
+    path = write_old(tmp_path / "a.sofa", audio, "MRN", **values)
+    with pytest.raises(ValueError, match=f"a.sofa: .*{message}"):
+        read_sofa(path)

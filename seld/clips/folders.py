@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from seld.arrays import ARRAYS, Array
 from seld.labels import find_format
+from seld.scenes.formats import arrays_in, check_arrays
 
 METADATA = "metadata_dev"
 SUFFIXES = (".flac", ".wav", ".ogg")
@@ -48,7 +49,8 @@ def find_clips(
 
     Raises:
         ValueError: names the folder or file that is missing, the first sound without metadata or metadata
-            without sound, two of the same name, or a name without fold when folds are chosen.
+            without sound, two of the same name, scenes that were made for another array with the same folder, or a
+            name without fold when folds are chosen.
     """
     find_format(format)
     folders = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
@@ -69,6 +71,7 @@ def _pairs(folder: Path, array: Array) -> dict[str, tuple[Path, Path]]:
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder in DCASE layout, there is no such folder")
     sounds_in = _part(folder, array.folder, array.name)
+    check_arrays(folder, arrays_in(folder), [array])
     sounds = _by_stem(sounds_in, SUFFIXES)
     tables = _by_stem(_part(folder, METADATA, "metadata"), (".csv",))
     if not sounds:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -88,8 +89,19 @@ class Segments(Dataset):
         features = features.float()
         missing = self.frames - len(active)
         if missing:
-            features = torch.nn.functional.pad(features, (0, 0, 0, missing * self.features.config.frames_per_label))
+            features = torch.cat([features, self._silence.repeat(1, missing, 1)], 1)
         return Batch(features, *self._fill(doa, active))
+
+    @cached_property
+    def _silence(self) -> Tensor:
+        """Features (channels, frames_per_label, F) of a label frame of silence, with which short clips go on.
+
+        In the channels that are levels zeros would be sound of usual level. Only where a window reaches from the clip
+        into the silence would features of the audio be others.
+        """
+        frame = self.features.config.hop * self.features.config.frames_per_label
+        with torch.no_grad():
+            return self.features(torch.zeros(1, self.features.inputs, frame))[0]
 
     def _cut_audio(self, clip: int, begin: int, before: int) -> Segment:
         audio, doa, active = self.clips.cut_audio(clip, begin, begin + self.frames, before)

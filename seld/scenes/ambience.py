@@ -21,6 +21,7 @@ SUFFIXES = (".wav", ".flac", ".ogg")
 _PARTS = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
 _SHORTEST_S = 1.0  # of a split's part of a file
 _FADE_S = 0.5
+_SLACK = 2  # samples by which an excerpt may seem too long, when a time is rounded to another rate
 
 
 def find_ambience(folder: str | Path, formats: Sequence[Array]) -> list[str]:
@@ -88,8 +89,11 @@ def read_excerpt(path: str | Path, array: Array, begin_s: float, seconds: float,
         with soundfile.SoundFile(path) as file:
             rate, found = file.samplerate, file.frames
             first, count = round(begin_s * rate), int(np.ceil(seconds * rate))
-            if first >= found:
-                raise ValueError(f"{path}: an excerpt begins at {begin_s:g} s, the file lasts {found / rate:g} s")
+            if first + count > found + _SLACK:
+                raise ValueError(
+                    f"{path}: an excerpt must lie within the {found / rate:g} s of the recording, got {seconds:g} s "
+                    f"from {begin_s:g} s on"
+                )
             file.seek(first)
             audio = file.read(count, dtype="float32", always_2d=True).T
     except soundfile.LibsndfileError as error:
@@ -100,8 +104,8 @@ def read_excerpt(path: str | Path, array: Array, begin_s: float, seconds: float,
         audio = np.ascontiguousarray(array.arrange(audio))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not audio.any():
-        raise ValueError(f"{path}: expected ambient noise from {begin_s:g} s on, the recording is silent there")
+    if not audio[0].any():  # of which the level is taken
+        raise ValueError(f"{path}: expected ambient noise from {begin_s:g} s on, the first channel is silent there")
     if rate != SAMPLE_RATE:
         audio = torchaudio.functional.resample(torch.from_numpy(audio), rate, SAMPLE_RATE).numpy()
     return repeat(audio[:, : round(seconds * SAMPLE_RATE)], samples)

@@ -26,6 +26,7 @@ _SCENE = ("clip_seconds", "formats", "sounds", "room", "snr_db", "peak_dbfs", "n
 _EVENT = ("source", "class", "sound", "onset_s", "skip_s", "seconds", "level_db", "path", "random")
 _SOUND = ("file", "begin_s", "family", "seed", "length_s")
 _ARRAY = tuple(field.name for field in dataclasses.fields(Array))
+_KINDS = ("foa", "open", "sphere", "channels")
 _NEAREST_M = 0.1  # of a source from the array
 
 
@@ -69,7 +70,7 @@ def read_description(value: Any, formats: list[str] | None = None, sounds: str |
     keys = Keys(value, "", _SCENE)
     clip_seconds = keys.number("clip_seconds", 1, 3600)
     if formats is None:
-        arrays = tuple(_read_array(entry, f"formats[{i}]") for i, entry in enumerate(keys.list("formats")))
+        arrays = tuple(read_array(entry, f"formats[{i}]") for i, entry in enumerate(keys.list("formats")))
     else:
         arrays = tuple(find_array(name) for name in formats)
     measured = isinstance(keys.get("room"), dict) and "responses" in keys.get("room")
@@ -89,10 +90,13 @@ def read_description(value: Any, formats: list[str] | None = None, sounds: str |
     )  # fmt: skip
 
 
-def _read_array(entry: Any, where: str) -> Array:
+def read_array(entry: Any, where: str) -> Array:
+    """The array that `describe_array` has described, or that an edited description names."""
     if isinstance(entry, str):
         return find_array(entry)
     keys = Keys(entry, where, _ARRAY)
+    keys.text("name")
+    keys.check("kind", f"one of {', '.join(_KINDS)}", keys.get("kind") in _KINDS)
     values = {key: _tuples(keys.get(key)) for key in _ARRAY if key in keys}
     try:
         return Array(**values)

@@ -1,5 +1,6 @@
 """Folders of clips in DCASE layout: made from a configuration, or rendered again from their descriptions."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from seld.scenes.config import SPLITS, SceneConfig
 from seld.scenes.description import describe_array, read_description
 from seld.scenes.drawing import draw_scene
 from seld.scenes.events import Events, open_events
+from seld.scenes.formats import arrays_in, check_arrays
 from seld.scenes.scene import Scene
 from seld.scenes.workers import work
 from seld.scenes.writing import DESCRIPTIONS, METADATA, write_clip
@@ -43,17 +45,18 @@ def make_scenes(
         ray: spread over a Ray cluster in place of processes.
 
     Raises:
-        ValueError: when the folder holds scenes of another configuration, or a file of events is bad.
+        ValueError: when the folder holds scenes of another configuration, or sounds of another array where those of a
+            format go, or a file of events is bad.
+        OSError: when the disk is full, or the folder cannot be written. What was made before stays.
     """
     shard, count = _shard(shards)
     output = Path(output)
     events = open_events(config)
-    _claim(output, config, events)
-    _write_classes(output, events.classes)
     numbers = range(shard - 1, config.clips, count)
     job = _Making(output, config)
     missing = [number for number in numbers if not job.is_done(number)]
-    _run(work(job, missing, workers, ray), f"{config.split} scenes", len(numbers), len(missing), progress)
+    with _claim(output, config, events):
+        _run(work(job, missing, workers, ray), f"{config.split} scenes", len(numbers), len(missing), progress)
 
 
 def render_scenes(
@@ -79,11 +82,12 @@ def render_scenes(
     """
     source, output = Path(source), Path(output)
     files = _find_descriptions(source)
+    made = arrays_in(output)
     for file in files:
-        _read(file, formats, events)
+        check_arrays(output, made, _read(file, formats, events).formats)
     classes = next((path for path in _near(source) if path.is_file()), None)
     if classes is not None:
-        _write_classes(output, tuple(_read_json(classes)))
+        _write_classes(output, _read_classes(classes))
     _run(work(_Rendering(output, formats, events), files, workers, ray), "scenes", len(files), len(files), progress)
 
 
@@ -152,7 +156,8 @@ def _find_descriptions(source: Path) -> list[Path]:
 
 def _near(source: Path) -> list[Path]:
     """Where the names of the classes may lie: in the folder in DCASE layout around the descriptions."""
-    return [folder / _CLASSES for folder in (source, source.parent, source.parent.parent)]
+    around = source.parent if source.is_file() else source
+    return [folder / _CLASSES for folder in (around, around.parent)]
 
 
 def _read(file: Path, formats: list[str] | None, events: str | None) -> Scene:
@@ -173,32 +178,76 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path}:1: expected JSON, this is no text") from None
 
 
-def _write_classes(output: Path, classes: tuple[str, ...]) -> None:
-    """The names of the classes, in the order of their numbers."""
+def _read_classes(path: Path) -> list[str]:
+    names = _read_json(path)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path}: expected a list of the names of classes, got {names}")
+    return names
+
+
+def _write_classes(output: Path, names: list[str]) -> list[Path]:
+    """Write the names of the classes, in the order of their numbers, unless they are there; what is new."""
     path = output / _CLASSES
-    names = [name or "sound" for name in classes]
     if path.is_file():
-        if (stored := _read_json(path)) != names:
+        if (stored := _read_classes(path)) != names:
             raise ValueError(f"{path}: the folder's classes are {stored}, not {names}; use another folder")
-        return
-    write_json(path, names)
+        return []
+    _write(path, names)
+    return [path]
 
 
-def _claim(output: Path, config: SceneConfig, events: Events) -> None:
-    """Store the configuration in the folder, or see that the stored one is the same but for `clips`."""
+def _write(path: Path, value: Any) -> None:
+    try:
+        write_json(path, value)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} could not be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _claim(output: Path, config: SceneConfig, events: Events) -> Iterator[None]:
+    """Store the configuration in the folder, or see that the stored one is the same but for `clips`.
+
+    Where not a clip could be made, the folder is free again: what was wrong may have been an option.
+    """
     path = output / f"scenes_{config.split}.json"
+    new = [] if path.is_file() else [path]
+    wanted = _described(config, events)
+    _check_claim(output, path, config.split, wanted)
+    check_arrays(output, arrays_in(output), [find_array(name) for name in config.formats])
+    try:
+        new += _write_classes(output, [name or "sound" for name in events.classes])
+        _write(path, wanted)
+        yield
+    except BaseException:
+        if not any((output / METADATA).glob(f"fold{_FOLD[config.split]}_*.csv")):
+            for path in new:
+                path.unlink(missing_ok=True)
+        raise
+
+
+def _described(config: SceneConfig, events: Events) -> dict[str, Any]:
+    """What clips depend on, as JSON gives it back."""
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
-    # Through JSON and back, so that tuples compare with the lists that were read.
     arrays = [describe_array(find_array(name)) for name in config.formats]
-    wanted = json.loads(json.dumps({**options, "classes": events.classes, "arrays": arrays}))
-    if path.is_file():
-        # A folder of an older version lacks the options that came later.
-        default = json.loads(json.dumps(dataclasses.asdict(SceneConfig())))
-        stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | _read_json(path)
-        for key in wanted:
-            if key != "clips" and stored.get(key) != wanted[key]:
-                raise ValueError(
-                    f"{output}: holds {config.split} scenes made with {key} {stored.get(key)}, not "
-                    f"{wanted[key]}; use another folder or remove it"
-                )
-    write_json(path, wanted)
+    return json.loads(json.dumps({**options, "classes": events.classes, "arrays": arrays}))
+
+
+def _check_claim(output: Path, path: Path, split: str, wanted: dict[str, Any]) -> None:
+    if not path.is_file():
+        return
+    # A folder of an older version lacks the options that came later.
+    default = json.loads(json.dumps(dataclasses.asdict(SceneConfig())))
+    stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | _read_claim(path)
+    for key in wanted:
+        if key != "clips" and stored.get(key) != wanted[key]:
+            raise ValueError(
+                f"{output}: holds {split} scenes made with {key} {stored.get(key)}, not "
+                f"{wanted[key]}; use another folder or remove it"
+            )
+
+
+def _read_claim(path: Path) -> dict[str, Any]:
+    claim = _read_json(path)
+    if not isinstance(claim, dict):
+        raise ValueError(f"{path}: expected the options of scenes, got {claim}")
+    return claim

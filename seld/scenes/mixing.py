@@ -18,6 +18,8 @@ from seld.scenes.responses import LEAD, MeasuredRoom
 from seld.scenes.rooms import Room
 from seld.scenes.scene import Event, Scene, thaw
 
+_SILENT = 1e-9  # a scene without events and noise stays silent
+
 
 class Clip(NamedTuple):
     audio: dict[str, np.ndarray]
@@ -49,7 +51,7 @@ def mix(scene: Scene) -> Clip:
     gain = noise_gain(parts[0][0], noises[0][0], rows, scene.snr_db) if noises else 0.0
     for part, noise in zip(parts, noises, strict=False):
         part += noise * gain
-    gain = 10 ** (scene.peak_dbfs / 20) / np.abs(parts[0]).max()
+    gain = 10 ** (scene.peak_dbfs / 20) / max(np.abs(parts[0]).max(), _SILENT)
     audio = [part * gain for part in (parts if recorded else _formats(scene, heard, parts))]
     loudest = max(np.abs(part).max() for part in audio)
     if loudest > 1 + 1e-4:

@@ -88,7 +88,8 @@ def find_responses(path: str | FilePath) -> list[FilePath]:
         raise FileNotFoundError(f"{path}: no such file or folder of responses")
     if path.is_file() or any((path / table).is_file() for table in _TABLES):
         return [path]
-    found = [inner for inner in sorted(path.iterdir()) if inner.suffix.lower() == ".sofa" or _is_set(inner)]
+    visible = (inner for inner in sorted(path.iterdir()) if not inner.name.startswith("."))
+    found = [inner for inner in visible if inner.suffix.lower() == ".sofa" or _is_set(inner)]
     if not found:
         raise ValueError(f"{path}: expected SOFA files, or sound files with {' or '.join(_TABLES)}, found none")
     return found
@@ -195,6 +196,12 @@ def _read_table(path: FilePath) -> tuple[list[str], np.ndarray]:
     if len(bad):
         raise ValueError(f"{path}: expected a file and three numbers for response {bad[0] + 1}")
     if columns == _ANGLES:
+        bad = np.flatnonzero((np.abs(numbers[:, 1]) > 90) | (numbers[:, 2] <= 0))
+        if len(bad):
+            raise ValueError(
+                f"{path}: elevation must be from -90 to 90 and distance_m above 0, got {numbers[bad[0], 1]:g} and "
+                f"{numbers[bad[0], 2]:g} for response {bad[0] + 1}"
+            )
         numbers = unit_from_degrees(numbers[:, 0], numbers[:, 1]) * numbers[:, 2:]
     return table["file"].astype(str).tolist(), numbers
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from seld.geometry import unit_from_degrees
 
+_LONGEST = 1e6  # samples of delay; a file that says more is wrong, and padding by it would fill the memory
+
 
 class SofaResponses(NamedTuple):
     """The measurements of a file, one for each pair of measurement and emitter."""
@@ -61,6 +63,8 @@ def _read(file: Any) -> SofaResponses:
     if "E" not in names:
         audio, names = audio[..., None], (*names, "E")
     audio = audio.transpose([names.index(name) for name in "MERN"])
+    if not audio.size:
+        raise ValueError(f"Data.IR must hold measurements, got {' x '.join(map(str, variable.shape))} samples")
     if not np.isfinite(audio).all():
         raise ValueError("Data.IR holds samples that are not finite numbers")
     measurements, emitters, receivers, samples = audio.shape
@@ -106,8 +110,9 @@ def _vectors(file: Any, name: str, default: tuple[float, float, float] | None = 
     variable = file.variables[name]
     names = variable.dimensions
     values = np.asarray(variable[:], dtype=np.float64)
-    if "C" not in names:
-        raise ValueError(f"{name} must have three coordinates, got the dimensions {', '.join(names)}")
+    if "C" not in names or values.shape[names.index("C")] != 3:
+        sizes = ", ".join(f"{dimension} ({size})" for dimension, size in zip(names, values.shape, strict=True))
+        raise ValueError(f"{name} must have three coordinates (C), got the dimensions {sizes}")
     values = np.moveaxis(values, names.index("C"), -1)
     left = [dimension for dimension in names if dimension != "C"]
     # I stands for a single one, E for emitters; M is what is left.
@@ -119,8 +124,10 @@ def _vectors(file: Any, name: str, default: tuple[float, float, float] | None = 
         values = values.swapaxes(0, 1)
     else:
         raise ValueError(f"{name} must have the dimensions M or E and C, got {', '.join(names)}")
-    kind = _text(variable, "Type") if "Type" in variable.ncattrs() else "cartesian"
-    if kind != "spherical":
+    kind = _text(variable, "Type").strip().lower() if "Type" in variable.ncattrs() else "cartesian"
+    if kind not in ("cartesian", "spherical"):
+        raise ValueError(f"{name} must be of the type cartesian or spherical, got {kind}")
+    if kind == "cartesian":
         return values
     azimuth, elevation, distance = np.moveaxis(values, -1, 0)
     return unit_from_degrees(azimuth, elevation) * distance[..., None]
@@ -146,7 +153,9 @@ def _delays(file: Any, emitters: int) -> np.ndarray:
     if "E" not in names:
         values, names = values[..., None], (*names, "E")
     if "R" not in names or len(names) != 3:
-        raise ValueError(f"Data.Delay must have the dimensions M and R, got {', '.join(names)}")
+        raise ValueError(f"Data.Delay must have the dimensions M and R, got {', '.join(variable.dimensions)}")
+    if not (np.abs(values) <= _LONGEST).all():
+        raise ValueError(f"Data.Delay must be numbers of samples, at most {_LONGEST:g}, got {np.abs(values).max():g}")
     first = next(name for name in names if name not in "RE")
     return values.transpose([names.index(first), names.index("E"), names.index("R")])
 

@@ -13,6 +13,7 @@ import torch
 
 _PER_TASK = 4  # items of a Ray task, so that opening the job costs little
 _TASKS = 256  # handed to Ray at once
+_PATIENCE_S = 60.0  # for cancelled tasks of Ray to end
 
 
 class Job(Protocol):
@@ -107,10 +108,22 @@ def _in_ray(job: Job, items: Sequence[Any], ray: Any) -> Iterator[None]:
                 waiting.append(task.remote(shared, parts.pop(0)))
             ready, waiting = ray.wait(waiting)
             for done in ready:
-                yield from [None] * ray.get(done)
+                yield from [None] * _result(done, ray)
     finally:
         for left in waiting:
             ray.cancel(left)
+        if waiting:  # or those that run would be killed in the middle of a file
+            ray.wait(waiting, num_returns=len(waiting), timeout=_PATIENCE_S)
+
+
+def _result(task: Any, ray: Any) -> int:
+    """What a task gave; the error that it raised as it was, without the traces that Ray puts around it."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise OSError(f"Ray could not do the work: {error}") from None
 
 
 def _work_in_ray(shared: tuple[Job, str], items: Sequence[Any]) -> int:

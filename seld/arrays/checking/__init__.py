@@ -42,8 +42,12 @@ def diagnose(
     audio = dataclasses.replace(array, convention="acn_sn3d").arrange(np.asarray(audio, dtype=np.float64))
     given = times_s is not None
     onsets = np.round(np.asarray(times_s) * rate).astype(int) if given else find_claps(audio, rate, len(told))
-    if (onsets < 0).any() or (onsets >= audio.shape[1]).any():
-        raise ValueError(f"times must lie within {audio.shape[1] / rate:g} s of recording, got {onsets.max() / rate:g}")
+    outside = (onsets < 0) | (onsets >= audio.shape[1])
+    if outside.any():
+        bad = onsets[outside][0] / rate
+        raise ValueError(f"times must lie within {audio.shape[1] / rate:g} s of recording, got {bad:g}")
+    if (np.diff(onsets) <= 0).any():
+        raise ValueError(f"times must rise from clap to clap, got {', '.join(f'{time:g}' for time in onsets / rate)}")
     how = diagnose_gains if array.foa_gains is not None else diagnose_delays
     return how(audio, rate, onsets, array, told, np.deg2rad(told_sd_deg)), onsets / rate
 
