@@ -139,13 +139,9 @@ def intone(rng: Generator, words: list[str]) -> str:
     """Markup that holds every word on a note of a random scale."""
     scale = np.sort(rng.uniform(-7, 12, rng.integers(3, 8)))
     notes = 100 * 2 ** (rng.choice(scale, len(words)) / 12)
-    rate = rng.integers(50, 100)
-    return f"""<speak>{
-        " ".join(
-            f'<prosody pitch="{note:.0f}%" range="0%" rate="{rate}%">{word}</prosody>'
-            for word, note in zip(words, notes, strict=True)
-        )
-    }</speak>"""
+    held = f'range="0%" rate="{rng.integers(50, 100)}%"'
+    sung = (f'<prosody pitch="{note:.0f}%" {held}>{word}</prosody>' for note, word in zip(notes, words, strict=True))
+    return f"<speak>{' '.join(sung)}</speak>"
 
 
 def _rise(lowest_hz: float) -> np.ndarray:
