@@ -204,6 +204,8 @@ def finish(rng: Generator, audio: np.ndarray) -> np.ndarray:
 
     The colour is a gentle slope and a broad peak or dip, so that nobody learns the spectrum of one synthesiser.
     """
+    if len(audio) == 0:
+        return audio
     audio = close_pauses(sosfilt(_RUMBLE, audio))[: round(SECONDS[1] * SAMPLE_RATE)]
     if len(audio) == 0:
         return audio
