@@ -39,6 +39,7 @@ from seld.command import run
 from seld.files import write_json
 from seld.scenes import playing, speaking
 from seld.scenes.events import split_of
+from seld.scenes.programs import ProgramError
 from seld.scenes.signals import fade, log_uniform, resonance, shape_spectrum, tilt
 from seld.scenes.workers import work
 
@@ -108,12 +109,14 @@ class Take(NamedTuple):
 def main(config: Config) -> None:
     tools = find_tools(config.sound_fonts)
     claim(config, tools)
-    numbers = range(max(1, round(config.hours * 3600 / MEAN_SECONDS)))
-    missing = [number for number in numbers if not (config.output / plan(config.seed, number, tools).path).is_file()]
     job = Rendering(config.output, config.seed, tools)
+    numbers = range(max(1, round(config.hours * 3600 / MEAN_SECONDS)))
+    missing = [number for number in numbers if not job.is_done(number)]
     done = work(job, missing, config.workers)
     for _ in tqdm(done, "sounds", len(numbers), initial=len(numbers) - len(missing), unit="file"):
         pass
+    if missing and not any(map(job.is_done, missing)):
+        raise ValueError(f"{config.output}: none of {len(missing)} sounds could be rendered; the warnings say why")
 
 
 def find_tools(fonts: Sequence[Path]) -> Tools:
@@ -147,15 +150,23 @@ class Rendering(NamedTuple):
     def start(self) -> Callable[[int], None]:
         return self.render
 
+    def is_done(self, number: int) -> bool:
+        return (self.output / plan(self.seed, number, self.tools).path).is_file()
+
     def render(self, number: int) -> None:
         """Write one file; a phrase that cannot be heard is replaced by another one of the same voice."""
-        take = plan(self.seed, number, self.tools)
+        take, reason = plan(self.seed, number, self.tools), "nothing was heard"
         for attempt in range(1, 1 + ATTEMPTS):
             rng = np.random.default_rng([self.seed, number, attempt])
-            audio = finish(rng, take.render(rng))
+            try:
+                audio = finish(rng, take.render(rng))
+            except ProgramError as error:  # espeak-ng 1.51 crashes on one in eight texts in Greenlandic
+                reason = str(error)
+                continue
             if len(audio) >= SAMPLE_RATE:
-                return write_audio(self.output / take.path, audio[None])
-        _log.warning("%s: left out, since nothing was heard in %d attempts", take.path, ATTEMPTS)
+                write_audio(self.output / take.path, audio[None])
+                return
+        _log.warning("%s: left out after %d attempts, %s", take.path, ATTEMPTS, reason)
 
 
 def plan(seed: int, number: int, tools: Tools) -> Take:
