@@ -20,6 +20,7 @@ A file depends on --seed and its number alone, not on --hours or --workers, if t
 same. An interrupted run goes on where it stopped; more --hours add files to those that are there.
 """
 
+import functools
 import itertools
 import json
 import logging
@@ -178,7 +179,7 @@ def plan(seed: int, number: int, tools: Tools) -> Take:
         speaker, language = str(rng.choice(tools.speakers)), str(rng.choice(tools.languages))
         name = re.sub(r"\W+", "_", f"{speaker}_{language.rpartition('/')[2]}")
         sung = kind == "singing"
-        path = name_file(f"{kind}/{name}_{number:06d}", split_of_speaker(speaker, tools.speakers))
+        path = name_file(f"{kind}/{name}_{number:06d}", split_speakers(tools.speakers)[speaker])
         return Take(path, lambda rng: speaking.speak(rng, language, speaker, seconds, sung))
     voices = VOICES[kind]
     voice = int(rng.choice(voices))
@@ -191,8 +192,9 @@ def plan(seed: int, number: int, tools: Tools) -> Take:
     return Take(path, lambda rng: playing.play(playing.write_rhythm(rng, keys, seconds), font))
 
 
-def split_of_speaker(speaker: str, speakers: Sequence[str]) -> str:
-    """The split of a speaker; those that are numbered versions of one (klatt, klatt2, ...) are in the same one."""
+@functools.cache
+def split_speakers(speakers: tuple[str, ...]) -> dict[str, str]:
+    """The split of each speaker; those that are numbered versions of one (klatt, klatt2, ...) are in the same one."""
 
     def group(name: str) -> str:
         bare = name.rstrip("0123456789").lower()
@@ -201,7 +203,7 @@ def split_of_speaker(speaker: str, speakers: Sequence[str]) -> str:
         return "klatt" if bare == "caleb" else bare  # which is klatt to the byte
 
     groups = sorted({group(name) for name in speakers})
-    return SPLITS[groups.index(group(speaker)) % len(SPLITS)]
+    return {name: SPLITS[groups.index(group(name)) % len(SPLITS)] for name in speakers}
 
 
 def name_file(stem: str, split: str) -> Path:
