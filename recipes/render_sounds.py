@@ -50,7 +50,7 @@ SECONDS = (2.0, 8.0)  # of a file
 MEAN_SECONDS = 5.4  # of a file, as measured
 VOICES = {
     "singing": playing.VOICES,
-    "instrument": tuple(program for program in range(120) if program not in playing.VOICES),
+    "instrument": tuple(sorted(set(range(playing.PROGRAMS)).difference(playing.VOICES, playing.EFFECTS))),
     "percussion": playing.DRUMS,
     "effects": playing.EFFECTS,
 }
