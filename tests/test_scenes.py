@@ -111,6 +111,8 @@ def test_a_clip_has_the_peak_asked_for_and_is_finite():
         ("clips", 0),
         ("split", "dev"),
         ("max_overlap", 6),
+        ("synthetic", 1.5),
+        ("synthetic", -0.1),
         ("moving", 1.5),
         ("rt60_s", (0.8, 0.2)),
         ("rt60_s", (0.05, 0.2)),
@@ -125,6 +127,12 @@ def test_a_clip_has_the_peak_asked_for_and_is_finite():
 def test_impossible_options_are_refused_by_name(option, value):
     with pytest.raises(ValueError, match=rf"scenes\.{option} must be"):
         SceneConfig(**{option: value})
+
+
+def test_a_share_of_synthetic_sounds_needs_others():
+    with pytest.raises(ValueError, match=r"scenes\.events must be given with synthetic between 0 and 1, got None"):
+        SceneConfig(synthetic=0.5)
+    assert SceneConfig(synthetic=1.0).synthetic == SceneConfig(synthetic=0.5, events="mine").synthetic * 2
 
 
 def test_sources_too_far_for_the_room_are_refused():

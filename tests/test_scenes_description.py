@@ -49,6 +49,21 @@ def test_unedited_descriptions_give_the_same_bytes(made, tmp_path):
     assert contents(tmp_path / "one").items() <= contents(made).items()
 
 
+def test_scenes_of_recorded_and_synthetic_sounds_give_the_same_bytes(tmp_path):
+    for number in range(8):
+        tone = np.sin(np.arange(SAMPLE_RATE) * (0.1 + 0.02 * number))
+        path = tmp_path / "sounds" / "tone" / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.5 * tone, SAMPLE_RATE)
+    config = SceneConfig(clips=2, clip_seconds=5.0, events=str(tmp_path / "sounds"), synthetic=0.5)
+    make_scenes(config, tmp_path / "made", progress=False)
+    scenes = [json.loads(path.read_text()) for path in (tmp_path / "made" / "scene_dev").iterdir()]
+    sounds = [event["sound"] for scene in scenes for event in scene["events"]]
+    assert {"file" in sound for sound in sounds} == {"family" in sound for sound in sounds} == {True, False}
+    render_scenes(tmp_path / "made", tmp_path / "again", progress=False)
+    assert contents(tmp_path / "again") == contents(tmp_path / "made")
+
+
 def test_a_single_event_can_be_moved_in_space_and_time(made, tmp_path):
     scene = scene_of(made)
     event = scene["events"][0]

@@ -73,7 +73,7 @@ def test_a_folder_of_an_older_version_is_gone_on_with(tmp_path):
     make_scenes(SceneConfig(clips=1, clip_seconds=1.0), tmp_path, progress=False)
     path = tmp_path / "scenes_train.json"
     stored = json.loads(path.read_text())
-    for key in ("formats", "responses", "ambience", "arrays"):
+    for key in ("formats", "responses", "ambience", "arrays", "synthetic"):
         del stored[key]
     path.write_text(json.dumps(stored))
     make_scenes(SceneConfig(clips=2, clip_seconds=1.0), tmp_path, progress=False)

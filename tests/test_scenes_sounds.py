@@ -8,7 +8,7 @@ import soundfile
 
 from seld.audio import SAMPLE_RATE
 from seld.scenes import SPLITS, SceneConfig
-from seld.scenes.events import RecordedEvents, SyntheticEvents, split_of
+from seld.scenes.events import MixedEvents, RecordedEvents, SyntheticEvents, open_events, split_of
 from seld.scenes.signals import BIN_HZ, shape_spectrum, tilt
 from seld.scenes.synthesis import FAMILIES
 
@@ -111,6 +111,57 @@ def test_a_long_recording_is_not_taken_where_it_is_silent(tmp_path):
 
 def a_training_name(suffix: str) -> str:
     return next(name for i in range(100) if split_of(Path(name := f"{i}{suffix}")) == "train")
+
+
+def test_hidden_files_are_no_sounds(tmp_path):
+    write_tone(tmp_path / "bell" / "a.wav")
+    write_tone(tmp_path / "bell" / ".a.wav")
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "._b.wav").write_text("what another system notes about b.wav")
+    events = RecordedEvents(SceneConfig(events=str(tmp_path), split=split_of(Path("bell/a.wav"))))
+    assert events.files == (Path("bell/a.wav"),) and events.classes == ("bell",)
+
+
+@pytest.fixture
+def two_classes(tmp_path) -> Path:
+    """A class that the synthesiser has, too, and one that it has not, each with files for every split."""
+    for number in range(30):
+        for name in ("speech", "zither"):
+            write_tone(tmp_path / name / f"{number}.wav", seconds=0.5)
+    return tmp_path
+
+
+def test_recorded_and_synthetic_sounds_are_mixed_by_their_share(two_classes):
+    config = SceneConfig(events=str(two_classes), synthetic=0.3, event_seconds=(0.2, 0.4))
+    events = open_events(config)
+    assert isinstance(events, MixedEvents)
+    assert events.classes == ("speech", "zither", *(family for family in FAMILIES if family != "speech"))
+    sounds = [events.draw(np.random.default_rng(seed)) for seed in range(400)]
+    made = [sound for sound in sounds if "family" in sound.recipe]
+    assert len(made) / 400 == pytest.approx(0.3, abs=0.07)
+    for sound in sounds:
+        name = sound.recipe.get("family") or sound.recipe["file"].split("/")[0]
+        assert events.classes[sound.class_index] == name
+        assert np.sqrt(np.mean(sound.audio**2)) == pytest.approx(1, abs=1e-3)
+    assert {sound.recipe["family"] for sound in made} == set(FAMILIES)
+
+
+def test_mixed_sounds_differ_between_splits(two_classes):
+    files, residues = {}, {}
+    for split in SPLITS:
+        events = open_events(SceneConfig(events=str(two_classes), synthetic=0.5, split=split))
+        recipes = [events.draw(np.random.default_rng(seed)).recipe for seed in range(60)]
+        files[split] = {recipe["file"] for recipe in recipes if "file" in recipe}
+        residues[split] = {recipe["seed"] % len(SPLITS) for recipe in recipes if "seed" in recipe}
+        assert {split_of(Path(file)) for file in files[split]} == {split}
+    assert all(len(found) == 1 for found in residues.values()) and len(set.union(*residues.values())) == len(SPLITS)
+
+
+def test_no_share_is_one_source_alone(two_classes):
+    assert isinstance(open_events(SceneConfig(events=str(two_classes))), RecordedEvents)
+    assert isinstance(open_events(SceneConfig(synthetic=1.0)), SyntheticEvents)
+    made = open_events(SceneConfig(events=str(two_classes), synthetic=1.0))
+    assert all("family" in made.draw(np.random.default_rng(seed)).recipe for seed in range(20))
 
 
 def test_bad_folders_and_files_are_named(tmp_path):

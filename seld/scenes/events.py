@@ -54,7 +54,8 @@ class RecordedEvents:
         if not self._folder.is_dir():
             raise FileNotFoundError(f"{self._folder}: no such folder of events")
         found = (path for path in self._folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        files = sorted(path.relative_to(self._folder) for path in found)
+        # Hidden files are half-written ones, or notes of another system beside a sound of that name.
+        files = sorted(path.relative_to(self._folder) for path in found if not path.name.startswith("."))
         if not files:
             raise ValueError(f"{self._folder}: expected sound files ({', '.join(SUFFIXES)}), found none")
         self.classes = tuple(sorted({_class_name(path) for path in files}))

@@ -45,11 +45,15 @@ def find_fonts(named: Sequence[Path] = ()) -> tuple[Path, ...]:
 
     Raises:
         FileNotFoundError: when one that is named, or all, or fluidsynth are missing.
+        ValueError: when one that is named is no sound font.
     """
     run_program(PACKAGE, ["fluidsynth", "--version"])
     for path in named:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such sound font")
+        with path.open("rb") as file:
+            if (head := file.read(12))[:4] != b"RIFF" or head[8:] != b"sfbk":
+                raise ValueError(f"{path}: not a sound font (.sf2)")
     fonts = tuple(named) or tuple(path for path in map(Path, FONTS) if path.is_file())
     if not fonts:
         raise FileNotFoundError(
@@ -64,10 +68,9 @@ def play(messages: Sequence[Message], font: Path) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         score, wave = Path(folder) / "phrase.mid", Path(folder) / "phrase.wav"
         score.write_bytes(midi_file(messages))
-        options = f"-n -i -q -R 0 -C 0 -g 0.4 -r {_RATE} -O float -T wav -F {wave}".split()
         # Without dynamic loading the whole font is read for the few samples of one instrument.
-        load = ["-o", "synth.dynamic-sample-loading=1"]
-        run_program(PACKAGE, ["fluidsynth", *options, *load, str(font), str(score)])
+        options = f"-n -i -q -R 0 -C 0 -g 0.4 -r {_RATE} -O float -T wav -o synth.dynamic-sample-loading=1".split()
+        run_program(PACKAGE, ["fluidsynth", *options, "-F", str(wave), str(font), str(score)])
         audio = read_render(wave, _RATE)
     return resample_poly(audio, 1, _RATE // SAMPLE_RATE).astype(np.float32)
 

@@ -11,12 +11,16 @@ from seld.audio import read_audio
 _PATIENCE_S = 120.0  # for a few seconds of sound
 
 
+class ProgramError(ValueError):
+    """A program failed, crashed or hung."""
+
+
 def run_program(package: str, command: Sequence[str], text: str = "") -> str:
     """What a program prints, given a text to read.
 
     Raises:
         FileNotFoundError: with its Debian package, when it is not installed.
-        ValueError: with its last line, when it fails or hangs.
+        ProgramError: with its last line, when it fails, crashes or hangs.
     """
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_PATIENCE_S)
@@ -25,10 +29,10 @@ def run_program(package: str, command: Sequence[str], text: str = "") -> str:
             f"{command[0]} must be installed to render sounds (Debian and Ubuntu: apt install {package})"
         ) from None
     except subprocess.TimeoutExpired:
-        raise ValueError(f"{command[0]} gave no answer in {_PATIENCE_S:g} s: {' '.join(command)}") from None
+        raise ProgramError(f"{command[0]} gave no answer in {_PATIENCE_S:g} s: {' '.join(command)}") from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
-        raise ValueError(f"{command[0]} failed: {said[-1]} ({' '.join(command)})")
+        raise ProgramError(f"{command[0]} failed: {said[-1]} ({' '.join(command)})")
     return done.stdout.decode(errors="replace")
 
 

@@ -82,7 +82,7 @@ def find_voices() -> Voices:
 
 
 def speak(rng: Generator, language: str, speaker: str, seconds: float, sung: bool = False) -> np.ndarray:
-    """A random text of about so many seconds, (samples,) at SAMPLE_RATE, said or intoned on notes.
+    """A random text of about so many seconds, (samples,) at SAMPLE_RATE, said or intoned.
 
     Pitch, its range, speed and pauses vary; so does the length of the vocal tract, by playing the voice up to an
     eighth faster or slower, since espeak-ng's speakers share much of one synthesiser's timbre; and the breath.
@@ -136,16 +136,13 @@ def punctuate(rng: Generator, words: list[str]) -> str:
 
 
 def intone(rng: Generator, words: list[str]) -> str:
-    """Markup that holds every word on a note of a random scale."""
-    scale = np.sort(rng.uniform(-7, 12, rng.integers(3, 8)))
-    notes = 100 * 2 ** (rng.choice(scale, len(words)) / 12)
-    rate = rng.integers(50, 100)
-    return f"""<speak>{
-        " ".join(
-            f'<prosody pitch="{note:.0f}%" range="0%" rate="{rate}%">{word}</prosody>'
-            for word, note in zip(words, notes, strict=True)
-        )
-    }</speak>"""
+    """Markup that holds every word on one of a few pitches."""
+    pitches = np.sort(rng.uniform(-7, 12, rng.integers(3, 8)))
+    # In espeak-ng's own measure, of which 50 to 150 % are nine semitones.
+    notes = 100 * 2 ** (rng.choice(pitches, len(words)) / 12)
+    held = f'range="0%" rate="{rng.integers(50, 100)}%"'
+    sung = (f'<prosody pitch="{note:.0f}%" {held}>{word}</prosody>' for note, word in zip(notes, words, strict=True))
+    return f"<speak>{' '.join(sung)}</speak>"
 
 
 def _rise(lowest_hz: float) -> np.ndarray:
@@ -162,19 +159,20 @@ def _syllable(rng: Generator, language: str) -> str:
     if script is None:
         coda = rng.choice(_CODAS.split()) if rng.random() < 0.35 else ""
         return str(rng.choice(_ONSETS.split())) + str(rng.choice(_NUCLEI.split())) + str(coda)
-    letters, signs = _letters(script[0], script[1])
-    if script[2]:
-        return str(rng.choice([letter for letter in letters if letter not in script[2]])) + rng.choice(list(script[2]))
-    return str(rng.choice(letters)) + (str(rng.choice(signs)) if signs and rng.random() < 0.7 else "")
+    letters, signs = _letters(*script)
+    letter = letters[rng.integers(len(letters))]
+    if script[2] or (signs and rng.random() < 0.7):
+        letter += signs[rng.integers(len(signs))]
+    return letter
 
 
 @functools.cache
-def _letters(first: str, last: str) -> tuple[list[str], list[str]]:
-    """Letters and vowel signs from one character to another."""
+def _letters(first: str, last: str, vowels: str) -> tuple[list[str], list[str]]:
+    """What a syllable begins with, from one letter to another, and the vowels or vowel signs that may follow."""
     characters = [chr(code) for code in range(ord(first), ord(last) + 1)]
     letters = [character for character in characters if unicodedata.category(character) in ("Ll", "Lo")]
-    named = [(character, unicodedata.name(character, "")) for character in characters]
-    return letters, [character for character, name in named if "VOWEL SIGN" in name]
+    signs = [character for character in characters if "VOWEL SIGN" in unicodedata.name(character, "")]
+    return [letter for letter in letters if letter not in vowels], list(vowels) or signs
 
 
 def _listed(table: str) -> tuple[str, ...]:
