@@ -100,10 +100,12 @@ def test_tables_show_means_and_intervals(results):
     lines = scores_table(results).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| 2 sources | `steady` | 3 | 2.0 (1.0 to 3.0) | 1.000 (1.000 to 1.000) |")
-    assert lines[4].startswith("| 2 sources | `silent` | 1 | nan | 0.000 (0.000 to 0.000) |")
+    assert lines[4].startswith("| 2 sources | `silent` | 1 | - | 0.000 (0.000 to 0.000) |")
     lines = differences_table(results).splitlines()
     assert lines[2].startswith("| 2 sources | `steady` - `exact` | +2.0 (+1.0 to +3.0) p 0.001 |")
-    assert len(lines) == 4
+    assert len(lines) == 4 and lines[3].startswith(
+        "| 2 sources | `silent` - `exact` | - | -1.000 (-1.000 to -1.000) p "
+    )
 
 
 def test_without_a_baseline_there_is_no_table_of_differences():

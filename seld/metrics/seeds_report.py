@@ -25,7 +25,7 @@ def scores_table(results: Results) -> str:
     for group, result in results.items():
         for way, one in result["ways"].items():
             cells = [
-                f"{one['figures'][name]:.{decimals}f} {_interval(*one['intervals'][name], decimals)}".strip()
+                _cell(one["figures"][name], *one["intervals"][name], f".{decimals}f")
                 for name, decimals in SHOWN.items()
             ]
             lines.append([group, f"`{way}`", str(len(one["seeds"])), *cells])
@@ -40,9 +40,9 @@ def differences_table(results: Results) -> str:
         for way in dict.fromkeys(way for way, _ in rows):
             cells = []
             for name in DIFFERENCES:
-                row, decimals = rows[way, name], SHOWN[name]
-                interval = _interval(row["low"], row["high"], decimals, "+")
-                cells.append(f"{row['difference']:+.{decimals}f} {interval} p {row['p_holm']:.2g}")
+                row = rows[way, name]
+                cell = _cell(row["difference"], row["low"], row["high"], f"+.{SHOWN[name]}f")
+                cells.append(cell if cell == "-" else f"{cell} p {row['p_holm']:.2g}")
             lines.append([group, f"`{way}` - `{rows[way, DIFFERENCES[0]]['against']}`", *cells])
     return _markdown([["group", "difference", *DIFFERENCES], *lines]) if lines else ""
 
@@ -86,8 +86,11 @@ def _rows(group: str, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield names | {"group": group} | {key: row[key] for key in ("against", "figure", "low", "high", "p", "p_holm")}
 
 
-def _interval(low: float, high: float, decimals: int, sign: str = "") -> str:
-    return f"({low:{sign}.{decimals}f} to {high:{sign}.{decimals}f})" if low == low else ""
+def _cell(value: float, low: float, high: float, form: str) -> str:
+    """A figure with its interval; a dash for one that is not defined."""
+    if value != value:
+        return "-"
+    return f"{value:{form}} ({low:{form}} to {high:{form}})" if low == low else f"{value:{form}}"
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
