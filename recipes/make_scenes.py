@@ -33,6 +33,9 @@ class Config(SceneConfig):
 
     output: str
     """folder to fill"""
+    formats: list[str] | None = None
+    """arrays that hear every scene: foa (the default), mic, stereo, names in configs/arrays or YAML files; with render,
+    those of the descriptions by default"""
     workers: int = 1
     """processes; they do not change the result"""
     shards: str = "1/1"
@@ -43,10 +46,17 @@ class Config(SceneConfig):
     """description of a scene, or folder of them, to render in place of drawing new scenes; of the other options,
     formats and events then replace what the descriptions say"""
 
+    def __post_init__(self) -> None:
+        # None tells formats that were not given from the default ones, but is none that scenes can have.
+        given, self.formats = self.formats, self.formats or SceneConfig().formats
+        super().__post_init__()
+        self.formats = given
+
 
 def main(config: Config) -> None:
     if config.render is None:
         options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
+        options["formats"] = config.formats or SceneConfig().formats
         make_scenes(SceneConfig(**options), config.output, config.workers, shards=config.shards, ray=config.ray)
         return
     default = SceneConfig()
@@ -56,8 +66,7 @@ def main(config: Config) -> None:
             raise ValueError(f"{field.name} must not be given with --render, whose descriptions say it, got {given}")
     if config.shards != "1/1":
         raise ValueError(f"shards must not be given with --render, got {config.shards}")
-    formats = None if config.formats == default.formats else config.formats
-    render_scenes(config.render, config.output, formats, config.events, config.workers, ray=config.ray)
+    render_scenes(config.render, config.output, config.formats, config.events, config.workers, ray=config.ray)
 
 
 def with_lists(arguments: Sequence[str]) -> list[str]:

@@ -1,10 +1,9 @@
 """Features on disk: the same as from memory, made once, made anew when anything changes or breaks."""
 
 import json
+import multiprocessing
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,6 @@ from seld.clips import (
 from seld.clips import cache as cache_module
 from seld.features import FeatureConfig, build_features
 from seld.labels import write_rows
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_clip(folder, stem, seed=0, seconds=3.0, sources=1):
@@ -190,35 +187,50 @@ def test_a_file_that_is_cut_in_use_is_named(folder):
         clips.cut(0, 0, 30)
 
 
+def in_processes(work, *arguments):
+    """What `work(*arguments)` returns in each of as many processes, forked so that torch need not start again."""
+    context = multiprocessing.get_context("fork")
+    together, results = context.Barrier(len(arguments)), context.SimpleQueue()
+
+    def run(argument):
+        torch.set_num_threads(1)  # those of this process are not in a forked one
+        together.wait(60)
+        results.put(work(argument))
+
+    processes = [context.Process(target=run, args=(argument,)) for argument in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(200)
+        assert process.exitcode == 0
+    return [results.get() for _ in processes]
+
+
+def fill(folder):
+    """How many files of the cache were new, and what all features add up to."""
+    clips = opened(folder)
+    return clips.made, sum(clip.features.double().sum().item() for clip in clips)
+
+
+def fill_with_little_room(folder):
+    limit = 20_000  # bytes; a clip takes 25 thousand
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        opened(folder)
+    except OSError as error:
+        return str(error)
+
+
 def test_two_processes_fill_one_cache(folder):
-    script = (
-        "import sys; from pathlib import Path; from test_clips_cache import opened, statistics\n"
-        "clips = opened(Path(sys.argv[1]))\n"
-        "print(clips.made, sum(clip.features.double().sum().item() for clip in clips))"
-    )
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-    command = [sys.executable, "-c", script, str(folder)]
-    started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=200)[0].split() for process in started]
-    assert [process.returncode for process in started] == [0, 0]
-    assert outputs[0][1] == outputs[1][1]
+    (_, first), (_, second) = in_processes(fill, folder, folder)
+    assert first == second
     assert len(files(folder)) == 3 and not leftovers(folder)
-    assert opened(folder).made == 0
+    assert fill(folder) == (0, first)
 
 
 def test_a_full_disk_leaves_nothing_half_made(folder):
-    script = "import sys; from pathlib import Path; from test_clips_cache import opened\nopened(Path(sys.argv[1]))"
-    limit = 20_000  # bytes; a clip takes 25 thousand
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(folder)],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
     message = "cache: the feature cache cannot be written (File too large); choose another --features.cache_dir"
-    assert message in done.stderr.splitlines()[-1]
+    assert message in in_processes(fill_with_little_room, folder)[0]
     assert not files(folder) and not leftovers(folder)
 
 
@@ -265,17 +277,17 @@ def test_statistics_are_those_of_the_features(folder):
 
 def test_many_clips_leave_memory_and_files_as_they_were(folder):
     clips = opened(folder)
-    clips.entries, clips.frames = clips.entries * 300, clips.frames * 300
+    clips.entries, clips.frames = clips.entries * 100, clips.frames * 100
     segments = Segments(clips, SegmentConfig(seconds=1), build_features(FeatureConfig(mel_bands=8)), seed=0)
 
     def state():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize(), len(os.listdir("/proc/self/fd"))
 
-    for index in range(500):
+    for index in range(300):
         segments[index]
     memory, descriptors = state()
-    for index in range(500, len(segments)):
+    for index in range(300, len(segments)):
         segments[index]
     assert state()[0] < memory + 2e6 and state()[1] <= descriptors
 

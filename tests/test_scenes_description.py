@@ -163,6 +163,10 @@ OUTSIDE = {"kind": "static", "points_m": [[-1, 1, 1]]}
         (lambda s: s["events"][1].update(onset_s="late"), r"events\[1\]\.onset_s must be a number .* got 'late'"),
         (lambda s: s["events"][0].update(seconds=50), r"events\[0\]\.seconds must be a number from 0.001 to"),
         (lambda s: s["events"][0].update({"class": -1}), r"events\[0\]\.class must be a whole number from 0, got -1"),
+        (
+            lambda s: s["events"][0].update({"class": 10**30}),
+            r"events\[0\]\.class must be a whole number from 0, got 1",
+        ),
         (lambda s: s["events"][0].update(path=OUTSIDE), r"events\[0\]\.path\.points_m must be inside the room"),
         (
             lambda s: s["events"][0]["path"].update(kind="line", points_m=[[1, 1, 1]]),

@@ -15,6 +15,7 @@ from seld.augmentation import Augmentation, AugmentationConfig, Segment
 from seld.clips.loading import BEFORE
 from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips
 from seld.features import Features
+from seld.labels import FRAME_SECONDS
 
 
 class Batch(NamedTuple):
@@ -57,7 +58,7 @@ class Segments(Dataset):
         self.clips = clips if isinstance(clips, Clips) else MemoryClips(clips)
         # A copy stays on the CPU when the localizer's own moves to the device that it is trained on.
         self.config, self.features, self.seed = config, copy.deepcopy(features).cpu(), seed
-        self.frames = round(config.seconds * 10)
+        self.frames = round(config.seconds / FRAME_SECONDS)
         self.epoch = 0
         self.augmentation = self._augmentation() if config.augment else None
         # A clip gives as many segments as it holds whole ones, but at least one.

@@ -150,7 +150,7 @@ _ALL = (
 )
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
-"""every dataset by its name, which is that of its configuration, too"""
+"""every dataset by its name, which is that of its configuration, too; the mixtures of 2024 share that of 2022"""
 
 
 def find_dataset(name: str) -> Dataset:

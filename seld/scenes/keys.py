@@ -55,9 +55,9 @@ class Keys:
         return value
 
     def whole(self, key: str, default: Any = _REQUIRED) -> int:
-        """A whole number from 0."""
+        """A whole number from 0 that fits into 63 bits."""
         value = self.get(key, default)
-        holds = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        holds = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
         self.check(key, "a whole number from 0", holds or value is default)
         return value
 

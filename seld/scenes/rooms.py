@@ -51,7 +51,7 @@ class Path(NamedTuple):
     """Where a source is while it sounds: linear between a few points."""
 
     kind: str
-    """static, line or arc"""
+    """static, line, arc or measured"""
     points_m: np.ndarray
     """(points, 3) room coordinates, passed at equal intervals; one point when static"""
     seconds: float

@@ -47,7 +47,7 @@ def diagnose_delays(
         return nothing(faults, told, len(numbers))
     advance = direct.advance_s[:, living] - late[:, living]
     advance -= advance.mean(1, keepdims=True)
-    evidence = Evidence(shape, told, onsets / rate, advance, living, told_sd)
+    evidence = Evidence(shape, told, onsets / rate, advance, living, told_sd, whitened={})
     found = explain(evidence)
     best = found[0]
     faults += level_faults(direct, usable, numbers)

@@ -34,6 +34,8 @@ class Evidence(NamedTuple):
     """(living channels,) their numbers"""
     told_sd: float
     """radians, precision of the told directions"""
+    whitened: dict[bytes, tuple[np.ndarray, np.ndarray]]
+    """empty at first; keeps what `_whitening` gave, which most explanations share with others"""
 
 
 class Explanation(NamedTuple):
@@ -111,6 +113,13 @@ def _whitening(evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray
     The covariance of a clap's delays is that of the measurement plus that of a direction which is not quite the
     told one. What is common to all channels is left out, since nobody knows when the hands met.
     """
+    key = permutation.tobytes() + rotation.tobytes()
+    if key not in evidence.whitened:
+        evidence.whitened[key] = _whiten(evidence, permutation, rotation)
+    return evidence.whitened[key]
+
+
+def _whiten(evidence: Evidence, permutation: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     heard = evidence.told @ rotation.T
     expected, slope = _advance_and_slope(evidence.array, heard)
     chosen = evidence.living[permutation]
