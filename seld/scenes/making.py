@@ -235,19 +235,15 @@ def _described(config: SceneConfig, events: Events) -> dict[str, Any]:
 def _check_claim(output: Path, path: Path, split: str, wanted: dict[str, Any]) -> None:
     if not path.is_file():
         return
+    claim = _read_json(path)
+    if not isinstance(claim, dict):
+        raise ValueError(f"{path}: expected the options of scenes, got {claim}")
     # A folder of an older version lacks the options that came later.
     default = json.loads(json.dumps(dataclasses.asdict(SceneConfig())))
-    stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | _read_claim(path)
+    stored = default | {"arrays": [describe_array(ARRAYS["foa"])]} | claim
     for key in wanted:
         if key != "clips" and stored.get(key) != wanted[key]:
             raise ValueError(
                 f"{output}: holds {split} scenes made with {key} {stored.get(key)}, not "
                 f"{wanted[key]}; use another folder or remove it"
             )
-
-
-def _read_claim(path: Path) -> dict[str, Any]:
-    claim = _read_json(path)
-    if not isinstance(claim, dict):
-        raise ValueError(f"{path}: expected the options of scenes, got {claim}")
-    return claim
