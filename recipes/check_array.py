@@ -86,7 +86,11 @@ def read_claps(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Unit vectors (claps, 3), and times (claps,) in seconds where there are any, of a CSV file with header."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    lines = [(number, row) for number, row in enumerate(csv.reader(path.open(encoding="utf-8")), 1) if row]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected a CSV file in UTF-8") from None
+    lines = [(number, row) for number, row in enumerate(csv.reader(text.splitlines()), 1) if row]
     header = [name.strip() for name in lines[0][1]] if lines else []
     if header not in (["azimuth"], ["azimuth", "elevation"], ["azimuth", "elevation", "time"]):
         raise ValueError(

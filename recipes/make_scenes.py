@@ -11,7 +11,7 @@
 Every clip's scene_dev/NAME.json says what it was made from: the room, where the array stands, each event's sound,
 onset, path and level, noise and formats. --render makes clips from such descriptions, edited or not: an unedited one
 gives the same bytes. classes.json names the classes of the metadata by number: the synthesiser's families, or the
-subfolders of --events in alphabetical order.
+subfolders of --events in alphabetical order, with --synthetic followed by the families of other names.
 
 An interrupted run goes on where it stopped when it is started again.
 """

@@ -10,6 +10,8 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class SceneConfig:
+    """What scenes are made of."""
+
     clips: int = 120
     """how many clips to make"""
     clip_seconds: float = 30.0

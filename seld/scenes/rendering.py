@@ -175,7 +175,7 @@ def _interpolate(signal: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _crossfade(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
-    """`dry` (samples,) through responses (blocks, 4, taps) that follow each other every block.
+    """`dry` (samples,) through responses (blocks, channels, taps) that follow each other every block.
 
     Block k of the input is weighted by a triangle that is 1 at sample k * _BLOCK and 0 one block before and
     after; the triangles sum to 1 everywhere, so equal responses give a plain convolution.
