@@ -81,9 +81,8 @@ def test_less_than_a_frame_is_localized_as_one_and_said(localize, tmp_path, samp
     write_audio(tmp_path / "a.wav", plane_wave()[:, :samples])
     code, warnings, _ = localize("a.wav", "--output", "a.csv", "--join", "false")
     assert code == 0
-    assert (
-        warnings[0] == f"a.wav: {samples / 24:.3g} ms are less than one frame, the rest of which is taken for silence"
-    )
+    length = f"{samples / 24:.3g} ms"
+    assert warnings[0] == f"a.wav: {length} are less than one frame, the rest of which is taken for silence"
     rows = read_rows(tmp_path / "a.csv")
     assert set(rows["frame"]) == ({0} if samples > 1 else set())  # one sample is no sound
 

@@ -27,22 +27,13 @@ def localizer(seed=0):
 def bursts(frames, channels=4, seed=0):
     """Noise of changing level and direction, (channels, samples)."""
     generator = torch.Generator().manual_seed(seed)
-    gain = torch.rand(channels, -(-frames // 7), generator=generator).repeat_interleave(7 * FRAME, 1)[
-        :, : frames * FRAME
-    ]
-    return gain * torch.randn(1, frames * FRAME, generator=generator) * 0.1
+    gain = torch.rand(channels, -(-frames // 7), generator=generator).repeat_interleave(7 * FRAME, 1)
+    return gain[:, : frames * FRAME] * torch.randn(1, frames * FRAME, generator=generator) * 0.1
 
 
-@pytest.mark.parametrize(
-    ("kind", "array", "error"),
-    [
-        ("logmel_intensity", "foa", 1e-4),
-        ("logmel_gcc", "mic", 1e-5),
-        ("salsa_lite", "mic", 1e-5),
-        ("phase", "mic", 1e-5),
-    ],
-)
-def test_features_of_stretches_are_those_of_the_whole(kind, array, error):
+@pytest.mark.parametrize("kind", ["logmel_intensity", "logmel_gcc", "salsa_lite", "phase"])
+def test_features_of_stretches_are_those_of_the_whole(kind):
+    array, error = ("foa", 1e-4) if kind == "logmel_intensity" else ("mic", 1e-5)
     features = build_features(FeatureConfig(kind=kind, array=array))
     audio = bursts(60)[:, :-1000]
     stretches = Stretches(features, lambda first, last: audio[:, first * FRAME : last * FRAME], 60)
