@@ -5,6 +5,10 @@
 
 Writes rows frame,class,track,azimuth,elevation (frames of 100 ms, degrees, class 0) without header. A track is one
 source for as long as it sounds: estimates of all frames are joined (`seld.tracking`).
+
+Recordings may be of any length, in memory that stays flat, and of any sampling rate. The rest of a last frame is taken
+for silence, also in a recording that is shorter than one. Clipping, dead channels and silence are warned of. In a
+folder, what cannot be localized is listed at the end, and the exit code is 1.
 """
 
 import logging
@@ -14,11 +18,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from seld import config
-from seld.clips import SUFFIXES, read_recording
+from seld.clips import SUFFIXES, Recording
+from seld.command import run
 from seld.labels import write_rows
-from seld.localizer import Localizer, estimated_rows, tracked_rows
-from seld.plots import plot_tracks
+from seld.localizer import Localizer, stream_rows
 from seld.tracking import TrackingConfig
 
 _log = logging.getLogger(__name__)
@@ -56,36 +59,50 @@ def main(options: Config) -> None:
         localizer.threshold = options.threshold
     if options.input.is_file():
         localize(localizer, options.input, options.output, options.plot, options)
-        return
-    recordings = sorted(path for path in options.input.iterdir() if path.suffix.lower() in SUFFIXES)
+    elif failed := localize_folder(localizer, options):
+        found = "\n".join(f"  {error}" for error in failed)
+        _log.error("%d recordings could not be localized:\n%s", len(failed), found)
+        sys.exit(1)
+
+
+def localize_folder(localizer: Localizer, options: Config) -> list[str]:
+    """Do all recordings of a folder; what is wrong with those that could not be done, one line each."""
+    for folder in (options.output, options.plot):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder}: expected a folder for the results of a folder, this is a file")
+    # Hidden files are leftovers of killed jobs and of file managers.
+    recordings = [path for path in sorted(options.input.iterdir()) if path.suffix.lower() in SUFFIXES]
+    recordings = [path for path in recordings if path.is_file() and not path.name.startswith(".")]
     if not recordings:
         raise ValueError(f"{options.input}: no sound files ({', '.join(SUFFIXES)})")
-    failed = 0
+    done, failed = {}, []
     for recording in tqdm(recordings, "localizing", unit="clip"):
         table = options.output / f"{recording.stem}.csv"
         picture = options.plot / f"{recording.stem}.png" if options.plot else None
         try:
+            if table in done:
+                raise ValueError(f"{recording}: {done[table].name} has the same name")
             localize(localizer, recording, table, picture, options)
+            done[table] = recording
         except (ValueError, OSError) as error:  # the other recordings are still worth doing
-            failed += 1
-            _log.error("%s", error)
-    if failed:
-        _log.error("%d of %d recordings could not be localized", failed, len(recordings))
-        sys.exit(1)
+            failed.append(" ".join(str(error).split()))
+    return failed
 
 
-def localize(localizer: Localizer, recording: Path, table: Path, picture: Path | None, options: Config) -> None:
+def localize(localizer: Localizer, path: Path, table: Path, picture: Path | None, options: Config) -> None:
     """Write the rows of one recording, and draw them when a picture is asked for."""
-    audio = read_recording(recording, localizer.features.array)
-    estimate = localizer.locate(audio)
-    if options.join:
-        rows = tracked_rows(estimate, localizer.threshold, options.tracking)
-    else:
-        rows = estimated_rows(estimate, localizer.threshold)
+    recording = Recording(path, localizer.features.array)
+    estimates = localizer.stream(recording.read, recording.frames)
+    rows = stream_rows(estimates, localizer.threshold, options.tracking, options.join)
     write_rows(table, rows)
     if picture:
+        # Drawing takes a second to load, and most runs draw nothing.
+        from seld.plots import plot_tracks
+
         plot_tracks(None, rows, picture)
+    for doubt in recording.doubts():
+        _log.warning("%s: %s", path, doubt)
 
 
 if __name__ == "__main__":
-    config.run(main, Config, __doc__, positional={"input": "recording, or folder of recordings"})
+    run(main, Config, __doc__, positional={"input": "recording, or folder of recordings"})

@@ -4,15 +4,18 @@
     python recipes/train_doa.py --config seld.yaml --assignment.kind pit --run_dir runs/pit
     python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR
     python recipes/train_doa.py --config tau_nigens_2020.yaml --data.folder DIR
+    python recipes/train_doa.py --model foa --data.train DIR --data.validation DIR --data.test DIR
 
 Scenes are made when there are none. Features are kept in memory, or elsewhere (--features.cache memory|disk|off).
 Started again with the same --run_dir, a run goes on where it stopped.
+
+With --model it is fine-tuning: from the weights of a run folder or file, or that ship under a name, at a tenth of the
+learning rate. In the end the weights go as far towards the new ones as the scores on clips of the old kind stay what
+they were (--data.remember, or scenes that are made); tuned.safetensors keeps those that went all the way.
 """
 
 import math
-import os
 import time
-from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -22,21 +25,9 @@ from torch.utils.data.distributed import DistributedSampler
 from tqdm import tqdm
 
 from seld import assignment, config
-from seld.arrays import find_array
 from seld.assignment import Layer, matching_cost
 from seld.classical import intensity_histogram
-from seld.clips import (
-    Batch,
-    Clip,
-    Clips,
-    Segments,
-    collate,
-    find_clips,
-    open_clips,
-    read_labels,
-    read_recording,
-    statistics,
-)
+from seld.clips import Batch, Clip, Clips, Segments, collate, open_clips, read_labels, read_recording, statistics
 from seld.config import Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import write_rows
@@ -45,10 +36,10 @@ from seld.losses import AdpitLoss, MotLoss, adpit_loss, mot_loss
 from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
-from seld.scenes import SPLITS, make_scenes
+from seld.scenes import SPLITS
+from seld.training import REMEMBERED, TUNED, remembered_clips, resolved, settle, split_clips, validate
 
 FITTED = SPLITS[:2]
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 CURVES = {
     "LE of validation (degrees)": ["LE"],
     "scores of validation": ["F20", "LR", "LP", "MOTA"],
@@ -58,6 +49,7 @@ TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
 
 def main(options: Experiment) -> None:
     torch.set_flush_denormal(True)  # small Sinkhorn temperatures make denormals, which are slow
+    options = resolved(options)
     train = options.train
     fabric = Fabric(
         accelerator=train.accelerator,
@@ -69,8 +61,13 @@ def main(options: Experiment) -> None:
     run = Run(options.run_dir, config.to_yaml(options))
     with fabric.rank_zero_first():
         clips = {split: split_clips(options, split) for split in SPLITS}
+        if options.model:
+            clips[REMEMBERED] = remembered_clips(options)
     fit(options, fabric, run, clips)
     if fabric.global_rank == 0:
+        if options.model and (choice := settle(options, run, clips["validation"], clips[REMEMBERED])):
+            print(f"{100 * choice.share:.0f} % of the way to {TUNED}, threshold {choice.threshold:g}")
+            print_table({"validation": choice.new, "what the model knew": choice.old})
         report(run, clips["test"])
 
 
@@ -78,7 +75,10 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
     """Train, or go on training, until the last epoch; the best weights are in the run folder then."""
     train = options.train
     fabric.seed_everything(options.seed, verbose=False)
-    localizer = Localizer(options.localizer, options.features.features())
+    if options.model:
+        localizer = Localizer.from_pretrained(options.model)
+    else:
+        localizer = Localizer(options.localizer, options.features.features())
     optimizer = torch.optim.AdamW(localizer.parameters(), train.learning_rate, weight_decay=train.weight_decay)
     done, history = 0, []
     if state := run.load():
@@ -110,7 +110,7 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
             line |= validate(localizer, clips["validation"], data["validation"])
             line["seconds"] = time.perf_counter() - started
             history.append(line)
-            keep(run, localizer, optimizer, history)
+            keep(run, localizer, optimizer, history, TUNED if options.model else "best.safetensors")
         fabric.barrier()
 
 
@@ -161,13 +161,13 @@ def loss_of(options: Experiment, assign: Layer, estimate: Estimate, batch: Batch
     return mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
 
 
-def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict]) -> None:
-    """Print, log and save what an epoch has brought."""
+def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict], best: str) -> None:
+    """Print, log and save what an epoch has brought; `best` names the file for the best one."""
     line = history[-1]
     tqdm.write("  ".join(f"{name} {value:.3g}" for name, value in line.items()))
     localizer.save(run.folder / "last.safetensors")
     if line["F20"] >= max(entry["F20"] for entry in history):
-        localizer.save(run.folder / "best.safetensors")
+        localizer.save(run.folder / best)
     run.log(history)
     # Last, since a resumed run takes everything before it as done.
     run.save(
@@ -178,22 +178,6 @@ def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, histo
             "history": history,
         }
     )
-
-
-def split_clips(options: Experiment, split: str) -> list[Clip]:
-    """The clips of a split: of the folders that are given, or scenes that are made now."""
-    data, array = options.data, find_array(options.features.array)
-    given = getattr(data, split) or data.folder
-    if given is not None:
-        return find_clips(given, array, data.format, getattr(data, f"{split}_folds"), data.late_labels)
-    clips = options.scenes.clips if split == "train" else getattr(data, f"{split}_clips")
-    formats = options.scenes.formats
-    if options.features.array not in formats:
-        formats = [options.features.array]
-    folder = data.made / split
-    scenes = replace(options.scenes, split=split, clips=clips, formats=formats)
-    make_scenes(scenes, folder, data.workers or os.cpu_count() or 1)
-    return find_clips(folder, array)
 
 
 def describe(run: Run, data: dict[str, Clips]) -> None:
@@ -211,25 +195,6 @@ def set_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) 
     rate = progress / rise if progress < rise else (1 + math.cos(math.pi * falling)) / 2
     for group in optimizer.param_groups:
         group["lr"] = highest * max(rate, 1e-3)
-
-
-def validate(localizer: Localizer, clips: list[Clip], data: Clips) -> dict[str, float]:
-    """Scores of whole clips whose features are there, at the threshold that gives the best F20.
-
-    The threshold stays with the localizer.
-    """
-    references = {clip.name: read_labels(clip) for clip in clips}
-    estimates = {
-        clip.name: localizer.locate_features(loaded.features) for clip, loaded in zip(clips, data, strict=True)
-    }
-
-    def scores(threshold: float, protocol: str) -> dict[str, float]:
-        rows = {stem: estimated_rows(estimate, threshold) for stem, estimate in estimates.items()}
-        return evaluate(references, rows, protocol)
-
-    localizer.threshold = max(THRESHOLDS, key=lambda threshold: scores(threshold, "doa")["F20"])
-    best = scores(localizer.threshold, "doa+mot")
-    return {name: best[name] for name in TABLE} | {"threshold": localizer.threshold}
 
 
 def report(run: Run, clips: list[Clip]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ def read_audio(
     sample_rate: int = SAMPLE_RATE,
     start: int = 0,
     samples: int | None = None,
+    watch: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """The samples of a sound file, float32 (channels, samples), full scale 1.0, at `sample_rate`.
 
@@ -59,6 +61,7 @@ def read_audio(
     Args:
         start: the first sample to read, at `sample_rate`.
         samples: how many to read, at most; None is all. Only this part of the file is decoded.
+        watch: is shown the samples at the rate of the file.
 
     Raises:
         ValueError: with the file's name, when it is no readable sound, is empty, cut short, holds NaN or
@@ -92,6 +95,8 @@ def read_audio(
     audio = torch.empty(read.shape[::-1], dtype=torch.float32).copy_(torch.from_numpy(read).T)
     if read.dtype == np.int16:
         audio /= 2**15
+    if watch is not None:
+        watch(audio)
     return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)
 
 

@@ -13,7 +13,10 @@ from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
 from seld.scenes import SPLITS, SceneConfig
 
-__all__ = ["DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
+LEARNING_RATE = 3e-3
+FINE_TUNING_RATE = 3e-4  # far enough for new rooms and microphones, near enough to the weights that it starts from
+
+__all__ = ["FINE_TUNING_RATE", "LEARNING_RATE", "DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
 
 
 @dataclass
@@ -28,6 +31,9 @@ class DataConfig:
     """folder (or list) to choose the best epoch on, when it is not data.folder"""
     test: list[str] | str | None = None
     """folder (or list) for the final table, when it is not data.folder"""
+    remember: list[str] | str | None = None
+    """with --model: folder (or list) of the kind that the model knows already, by which is told what it forgets; by
+    default scenes are made"""
     train_folds: list[int] | None = None
     """folds to train on, by the numbers that names begin with (fold3_room1_mix001); by default all of the folder"""
     validation_folds: list[int] | None = None
@@ -80,8 +86,9 @@ class TrainConfig:
     """passes over the training clips"""
     batch: int = 8
     """segments per step and device"""
-    learning_rate: float = 3e-3
-    """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine"""
+    learning_rate: float | None = None
+    """highest rate of AdamW; it rises over the first tenth of the steps and falls to 0 along a cosine; by default 3e-3,
+    and 3e-4 with --model"""
     weight_decay: float = 1e-2
     """of AdamW"""
     gradient_clip: float = 1.0
@@ -99,6 +106,8 @@ class TrainConfig:
         for name in ("epochs", "batch", "devices", "machines"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} must be >= 1, got {getattr(self, name)}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate:g}")
 
 
 @dataclass
@@ -109,6 +118,9 @@ class Experiment:
     """folder for everything that the run makes"""
     seed: int = 0
     """of weights and segments; scenes have their own"""
+    model: str | None = None
+    """run folder, weights file or name of a shipped model to start from (fine-tuning); the options of localizer and
+    features are its own then"""
     data: DataConfig = field(default_factory=DataConfig)
     scenes: SceneConfig = field(default_factory=SceneConfig)
     features: CachedFeatureConfig = field(default_factory=CachedFeatureConfig)

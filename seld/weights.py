@@ -44,4 +44,10 @@ def read_weights(path: str | Path, kind: str) -> Weights:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
     if kind not in header:
         raise ValueError(f"{path}: holds weights of something else than {kind}")
-    return Weights(tensors, json.loads(header[kind]))
+    try:
+        config = json.loads(header[kind])
+    except ValueError:
+        raise ValueError(f"{path}: the configuration beside the weights is damaged") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: the configuration beside the weights is damaged")
+    return Weights(tensors, config)

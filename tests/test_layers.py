@@ -13,6 +13,7 @@ LAYER = {
     "localizer": 3, "losses": 3, "metrics": 3, "scenes": 3, "augmentation": 3, "classical": 3, "wasserstein": 3,
     "plots": 4, "clips": 4,
     "config": 5,
+    "training": 6,
 }  # fmt: skip
 MODULES = sorted(
     path

@@ -78,7 +78,7 @@ def test_neighbours_confirm_each_other():
     """Untrained, a candidate moves towards those near it, and one that stands alone stays."""
     layer = NeighbourAttention(8)
     doa = normalize(torch.tensor([[[1.0, 0.0, 0.0], [1.0, 0.2, 0.0], [0.0, 0.0, 1.0]]]))
-    moved, code = layer(doa, torch.zeros(1, 3, 8), torch.zeros(3, 3))
+    moved, code = layer(doa, torch.zeros(1, 3, 8), torch.zeros(3))
     cosine = moved @ moved.transpose(-1, -2)
     assert cosine[0, 0, 1] > (doa @ doa.transpose(-1, -2))[0, 0, 1]
     assert moved[0, 2] @ doa[0, 2] > 0.999

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from seld.clips.cache import CachedClips, CachedFeatureConfig
 from seld.clips.folders import METADATA, SUFFIXES, Clip, find_clips
 from seld.clips.loading import read_labels, read_recording
+from seld.clips.recording import Recording
 from seld.clips.segments import Batch, SegmentConfig, Segments, collate
 from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips, load_clip, load_clips
 from seld.clips.statistics import Statistics, statistics
@@ -24,6 +25,7 @@ __all__ = [
     "ClipData",
     "Clips",
     "MemoryClips",
+    "Recording",
     "SegmentConfig",
     "Segments",
     "Statistics",

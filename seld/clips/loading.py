@@ -1,6 +1,7 @@
 """Sounds and labels of clips, in the array's channels and in label frames; whole or in parts."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -8,26 +9,32 @@ import torch
 from torch import Tensor
 
 from seld.arrays import Array
-from seld.audio import SAMPLE_RATE, read_audio, read_header
+from seld.audio import SAMPLE_RATE, Sound, read_audio, read_header
 from seld.clips.folders import Clip
-from seld.features import Features
+from seld.features import AFTER, BEFORE, Features
 from seld.labels import FRAME_SECONDS, Grid, change_frames, find_format, grid_from_rows, read_rows
 
 _log = logging.getLogger(__name__)
 _late_in: set[Path] = set()
-# What was before a segment reaches into its features: the decay that direct-path intensity expects, the noise floor of
-# SALSA, the window of the transform. Label frames.
-BEFORE, AFTER = 10, 1
 
 
-def read_recording(path: str | Path, array: Array, start: int = 0, samples: int | None = None) -> Tensor:
+def read_recording(
+    path: str | Path,
+    array: Array,
+    start: int = 0,
+    samples: int | None = None,
+    watch: Callable[[Tensor], None] | None = None,
+) -> Tensor:
     """The channels of an array (channels, samples) from a sound file, or from a part of it, at SAMPLE_RATE.
+
+    Args:
+        start, samples, watch: as `read_audio` takes them.
 
     Raises:
         ValueError: names the file when it is no sound, or has not the channels for it.
         FileNotFoundError: when there is no such file.
     """
-    audio = read_audio(path, start=start, samples=samples)
+    audio = read_audio(path, start=start, samples=samples, watch=watch)
     try:
         return array.arrange(audio)
     except ValueError as error:
@@ -58,18 +65,24 @@ def read_grid(clip: Clip, frames: int, slots: int) -> Grid:
         raise ValueError(f"{clip.metadata}: {error}") from None
 
 
-def count_frames(clip: Clip, features: Features) -> int:
-    """Label frames of a clip, from the header of its sound.
+def read_recording_header(path: str | Path, array: Array) -> Sound:
+    """What the header of a recording says.
 
     Raises:
         ValueError: names the file when it is no sound, or has not the channels of the array.
+        FileNotFoundError: when there is no such file.
     """
-    sound = read_header(clip.audio)
+    sound = read_header(path)
     try:
-        features.array.arrange(torch.empty(sound.channels, 0))
+        array.arrange(torch.empty(sound.channels, 0))
     except ValueError as error:
-        raise ValueError(f"{clip.audio}: {error}") from None
-    return features.label_frames(sound.samples)
+        raise ValueError(f"{path}: {error}") from None
+    return sound
+
+
+def count_frames(clip: Clip, features: Features) -> int:
+    """Label frames of a clip, from the header of its sound; raises as `read_recording_header`."""
+    return features.label_frames(read_recording_header(clip.audio, features.array).samples)
 
 
 def whole_features(clip: Clip, features: Features) -> Tensor:

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from seld.augmentation import Augmentation, AugmentationConfig, Segment
-from seld.clips.loading import BEFORE
 from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips
-from seld.features import Features
+from seld.features import BEFORE, Features
 from seld.labels import FRAME_SECONDS
 
 

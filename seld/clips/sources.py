@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seld.clips.folders import Clip
-from seld.clips.loading import AFTER, count_frames, part_of_features, part_of_recording, read_grid, whole_features
+from seld.clips.loading import count_frames, part_of_features, part_of_recording, read_grid, whole_features
 from seld.clips.statistics import Sums, sums_of
-from seld.features import Features
+from seld.features import AFTER, Features
 
 T = TypeVar("T")
 

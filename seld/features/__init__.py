@@ -19,9 +19,11 @@ from seld.features.logmel_intensity import LogMelIntensity, turn_features
 from seld.features.logmel_steered import LogMelSteered
 from seld.features.phase import Phase
 from seld.features.salsa import Salsa, SalsaLite
-from seld.features.spectrogram import LEVEL_CENTRE_DB, LEVEL_SPREAD_DB, Features
+from seld.features.spectrogram import AFTER, BEFORE, LEVEL_CENTRE_DB, LEVEL_SPREAD_DB, Features
 
 __all__ = [
+    "AFTER",
+    "BEFORE",
     "LEVEL_CENTRE_DB",
     "LEVEL_SPREAD_DB",
     "FeatureConfig",

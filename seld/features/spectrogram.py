@@ -17,6 +17,10 @@ LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to abou
 FLOOR = 1e-10  # power; -100 dB
 _BLOCK = 100  # frames; what is made of them stays in the cache, and the overhead of calls is small
 _TINY = 1e-20  # power of a bin that has no phase
+# How far the features of a stretch reach, in label frames: back to the decay that direct-path intensity expects and the
+# noise floor of SALSA, and ahead to the end of the transform's window. With so much more audio on both sides they are
+# those of the whole recording, but for the noise floor of SALSA, which remembers a little from longer ago.
+BEFORE, AFTER = 10, 1
 
 
 class Features(nn.Module):

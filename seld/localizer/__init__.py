@@ -5,7 +5,7 @@ directions from the recurrent state. The `candidates` head instead lets each tra
 intensity vectors (peaks.py, heads.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from seld.arrays import Array
 from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
-from seld.labels import FRAME_SECONDS
-from seld.localizer.files import array_from, find_model
+from seld.localizer.files import array_from, check_finite, find_model, threshold_from
 from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
-from seld.localizer.rows import Estimate, estimated_rows, merge_duplicates, tracked_rows
+from seld.localizer.rows import Estimate, estimated_rows, joined, merge_duplicates, stream_rows, tracked_rows
+from seld.localizer.streaming import BLOCK_S, CONTEXT_S, Read, Stretch, Stretches, in_blocks
 from seld.weights import read_weights, save_weights
 
-__all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "tracked_rows"]
+__all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "stream_rows", "tracked_rows"]
 
 _KIND = "seld.localizer"
 
@@ -146,49 +146,52 @@ class Localizer(nn.Module):
             state = forward * backward
         return state
 
-    def locate(self, audio: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
-        """Estimates (T, M, 3), (T, M) of one recording (channels, samples) at 24 kHz, on the model's device.
-
-        Long recordings go through in blocks with context on both sides, so that memory stays flat.
-        """
+    def locate(self, audio: Tensor, block_s: float = BLOCK_S, context_s: float = CONTEXT_S) -> Estimate:
+        """Estimates (T, M, 3), (T, M) of one recording (channels, samples) at 24 kHz, on the model's device."""
+        if audio.ndim != 2 or audio.shape[0] != self.features.inputs or audio.shape[1] == 0:
+            raise ValueError(f"audio must be ({self.features.inputs}, samples), got {tuple(audio.shape)}")
         per_label = self.features.config.hop * self.features.config.frames_per_label
-        frames = self.features.label_frames(audio.shape[-1])
 
-        def piece(first: int, last: int) -> Tensor:
-            return self.features(audio[:, first * per_label : last * per_label].to(self.device).unsqueeze(0))
+        def read(first: int, last: int) -> Tensor:
+            return audio[:, first * per_label : last * per_label]
 
-        return self._in_blocks(piece, frames, block_s, context_s)
+        return joined(self.stream(read, self.features.label_frames(audio.shape[-1]), block_s, context_s))
 
-    def locate_features(self, features: Tensor, block_s: float = 20.0, context_s: float = 5.0) -> Estimate:
-        """The same of features (channels, T x frames_per_label, F) that are there already."""
+    def stream(
+        self, read: Read, frames: int, block_s: float = BLOCK_S, context_s: float = CONTEXT_S
+    ) -> Iterator[Estimate]:
+        """The same of a recording of any length, block by block, so that memory stays flat.
+
+        Where there is no sound at all, here or within a second, nobody is active, whatever the network says.
+
+        Args:
+            read: gives the audio (channels, samples) of the label frames from a first to before a last one; it is
+                asked for stretches in order, which overlap by about a second.
+            frames: label frames of the recording.
+        """
+        return self._in_blocks(Stretches(self.features, read, frames), frames, block_s, context_s)
+
+    def locate_features(self, features: Tensor, block_s: float = BLOCK_S, context_s: float = CONTEXT_S) -> Estimate:
+        """Estimates (T, M, 3), (T, M) of features (channels, T x frames_per_label, F) that are there already."""
         scale = self.features.config.frames_per_label
+        frames = features.shape[1] // scale
 
-        def piece(first: int, last: int) -> Tensor:
-            return features[:, first * scale : last * scale].to(self.device, torch.float32).unsqueeze(0)
+        def piece(first: int, last: int) -> Stretch:
+            part = features[:, first * scale : last * scale].to(self.device, torch.float32)
+            return Stretch(part.unsqueeze(0), torch.zeros(last - first, dtype=torch.bool, device=self.device))
 
-        return self._in_blocks(piece, features.shape[1] // scale, block_s, context_s)
+        return joined(self._in_blocks(piece, frames, block_s, context_s))
+
+    def _in_blocks(
+        self, piece: Callable[[int, int], Stretch], frames: int, block_s: float, context_s: float
+    ) -> Iterator[Estimate]:
+        estimates = in_blocks(self, piece, frames, block_s, context_s)
+        return map(merge_duplicates, estimates) if self.config.output == "accdoa" else estimates
 
     @property
     def device(self) -> torch.device:
         """where the weights are"""
         return self.features.window.device
-
-    @torch.inference_mode()
-    def _in_blocks(
-        self, piece: Callable[[int, int], Tensor], frames: int, block_s: float, context_s: float
-    ) -> Estimate:
-        """Estimates of `frames` label frames; `piece` gives the features (1, ...) of label frames first to last."""
-        was_training = self.training
-        self.eval()
-        block, context = (max(1, round(seconds / FRAME_SECONDS)) for seconds in (block_s, context_s))
-        parts = []
-        for begin in range(0, frames, block):
-            first, end = max(0, begin - context), min(frames, begin + block)
-            estimate = self(piece(first, min(frames, end + context)))
-            parts.append(Estimate(*(value[0, begin - first : end - first] for value in estimate)))
-        self.train(was_training)
-        estimate = Estimate(*(torch.cat(values) for values in zip(*parts, strict=True)))
-        return merge_duplicates(estimate) if self.config.output == "accdoa" else estimate
 
     def save(self, path: str | Path) -> None:
         """Weights and configuration in one safetensors file, which `from_pretrained` reads."""
@@ -209,13 +212,16 @@ class Localizer(nn.Module):
         """
         path = find_model(name)
         weights = read_weights(path, _KIND)
+        check_finite(path, weights.tensors)
         try:
             config = LocalizerConfig(**weights.config["localizer"]), FeatureConfig(**weights.config["features"])
             localizer = cls(*config, array_from(weights.config.get("array")))
             localizer.load_state_dict(weights.tensors)
-            localizer.threshold = weights.config["threshold"]
-        except (KeyError, TypeError, RuntimeError):
+            localizer.threshold = threshold_from(weights.config["threshold"])
+        except (KeyError, TypeError, AttributeError, IndexError, RuntimeError):
             raise ValueError(f"{path}: these weights are of another version of the localizer; train it again") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         return localizer.eval()
 
     def _check_features(self) -> None:

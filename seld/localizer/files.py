@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from seld.arrays import Array
 from seld.weights import PRETRAINED
 
@@ -13,6 +15,28 @@ def array_from(fields: dict[str, Any] | None) -> Array | None:
         return None
     lists = {name: tuple(map(_frozen, value)) for name, value in fields.items() if isinstance(value, list)}
     return Array(**(fields | lists))
+
+
+def threshold_from(value: Any) -> float:
+    """The activity threshold that was kept with weights.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise ValueError(f"threshold must be between 0 and 1, got {value}")
+    return value
+
+
+def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Refuse weights of a training that went wrong, whose estimates would silently be none.
+
+    Raises:
+        ValueError: names the file and the first tensor that holds NaN or infinite numbers.
+    """
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: {name} holds numbers that are not finite")
 
 
 def _frozen(value: Any) -> Any:

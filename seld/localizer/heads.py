@@ -137,9 +137,8 @@ class CandidateHead(nn.Module):
         code = (code + self.context(state).unsqueeze(2)).flatten(1, 2)
         doa = peaks.doa.flatten(1, 2)
         frame = torch.arange(state.shape[1], device=state.device).repeat_interleave(peaks.doa.shape[2])
-        lag = (frame.unsqueeze(1) - frame).abs()
         for layer in self.layers:
-            doa, code = layer(doa, code, lag)
+            doa, code = layer(doa, code, frame)
         return Candidates(doa, code, frame)
 
     def _scores(self, state: Tensor, candidates: Candidates, height: Tensor) -> Tensor:
@@ -176,26 +175,40 @@ class NeighbourAttention(nn.Module):
             nn.init.zeros_(weight)
         nn.init.constant_(self.step.bias, -1.0)
 
-    def forward(self, doa: Tensor, code: Tensor, lag: Tensor) -> tuple[Tensor, Tensor]:
-        """Candidates (B, n, 3), (B, n, D) and the label frames between them (n, n) -> both, updated."""
+    def forward(self, doa: Tensor, code: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Candidates (B, n, 3), (B, n, D) and their label frames (n,), which never fall -> both, updated."""
         normed = self.norm(code)
         query, key, value = self.query_key_value(normed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        score = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        score = score + self.mass(normed).transpose(1, 2).unsqueeze(2)
-        cosine = (doa @ doa.transpose(-1, -2)).unsqueeze(1)
-        score = score + self.log_sharpness.exp().view(-1, 1, 1) * (cosine - 1)
-        score = score - lag / self.log_decay.exp().view(-1, 1, 1)
-        score = score.masked_fill(lag > _REACH, _FAR)
-        share, confirmed = score.softmax(-1), score.logsumexp(-1)
-        mean = (share @ doa.unsqueeze(1)).transpose(1, 2)  # (B, n, heads, 3)
-        seen = [
-            confirmed.transpose(1, 2) / 3,
-            (mean @ doa.unsqueeze(-1)).squeeze(-1),
-            _length(mean).squeeze(-1),
-        ]
-        code = code + self.update(torch.cat([(share @ value).transpose(1, 2).flatten(2), *seen], -1))
+        mass = self.mass(normed).transpose(1, 2).unsqueeze(2)
+        parts = []
+        for some, near in _neighbourhoods(frame):
+            score = query[:, :, some] @ key[:, :, near].transpose(-1, -2) / math.sqrt(query.shape[-1])
+            score = score + mass[..., near]
+            cosine = (doa[:, some] @ doa[:, near].transpose(-1, -2)).unsqueeze(1)
+            score = score + self.log_sharpness.exp().view(-1, 1, 1) * (cosine - 1)
+            lag = (frame[some].unsqueeze(1) - frame[near]).abs()
+            score = score - lag / self.log_decay.exp().view(-1, 1, 1)
+            score = score.masked_fill(lag > _REACH, _FAR)
+            share = score.softmax(-1)
+            parts.append((score.logsumexp(-1), share @ doa[:, near].unsqueeze(1), share @ value[:, :, near]))
+        confirmed, mean, heard = (torch.cat(part, 2).transpose(1, 2) for part in zip(*parts, strict=True))
+        seen = [confirmed / 3, (mean @ doa.unsqueeze(-1)).squeeze(-1), _length(mean).squeeze(-1)]
+        code = code + self.update(torch.cat([heard.flatten(2), *seen], -1))
         step = functional.softplus(self.step(code)).unsqueeze(-1)
         return normalize(doa + (step * mean).sum(2)), code
+
+
+def _neighbourhoods(frame: Tensor) -> list[tuple[slice, slice]]:
+    """Stretches of candidates, by their label frames (n,), each with all that are within reach of them.
+
+    So the work grows with the length of a recording, not with its square; what is out of reach counts nothing.
+    """
+    frames = int(frame[-1]) + 1
+    if frames <= 3 * _REACH:
+        return [(slice(None), slice(None))]
+    edges = torch.arange(-_REACH, frames + 2 * _REACH, _REACH, device=frame.device)
+    edges = torch.searchsorted(frame, edges).tolist()
+    return [(slice(*edges[i : i + 2]), slice(*edges[i - 1 : i + 3 : 3])) for i in range(1, len(edges) - 2)]
 
 
 def _seen(doa: Tensor, bands: Tensor) -> Tensor:

@@ -1,0 +1,17 @@
+"""What a training recipe needs around its loop: the clips of each split, validation, starting from given weights."""
+
+from seld.training.finetuning import REMEMBERED, TUNED, Choice, resolved, settle
+from seld.training.splits import remembered_clips, split_clips
+from seld.training.validation import Validation, validate
+
+__all__ = [
+    "REMEMBERED",
+    "TUNED",
+    "Choice",
+    "Validation",
+    "remembered_clips",
+    "resolved",
+    "settle",
+    "split_clips",
+    "validate",
+]

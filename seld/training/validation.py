@@ -1,0 +1,38 @@
+"""Scores of a localizer on whole clips whose features are there."""
+
+from collections.abc import Sequence
+
+from seld.clips import Clip, Clips, read_labels
+from seld.localizer import Estimate, Localizer, estimated_rows
+from seld.metrics import evaluate
+
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+KEPT = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
+
+
+class Validation:
+    """Clips to validate on."""
+
+    def __init__(self, clips: Sequence[Clip], data: Clips):
+        """`data`: the features and references of the clips."""
+        self.clips, self.data = clips, data
+        self.references = {clip.name: read_labels(clip) for clip in clips}
+
+    def estimates(self, localizer: Localizer) -> dict[str, Estimate]:
+        """What the localizer says of each clip."""
+        pairs = zip(self.clips, self.data, strict=True)
+        return {clip.name: localizer.locate_features(loaded.features) for clip, loaded in pairs}
+
+    def scores(self, estimates: dict[str, Estimate], threshold: float, protocol: str = "doa+mot") -> dict[str, float]:
+        """Scores of the output slots whose activity exceeds the threshold."""
+        rows = {name: estimated_rows(estimate, threshold) for name, estimate in estimates.items()}
+        return evaluate(self.references, rows, protocol)
+
+
+def validate(localizer: Localizer, clips: Sequence[Clip], data: Clips) -> dict[str, float]:
+    """Scores at the threshold that gives the best F20, which stays with the localizer."""
+    validation = Validation(clips, data)
+    estimates = validation.estimates(localizer)
+    localizer.threshold = max(THRESHOLDS, key=lambda threshold: validation.scores(estimates, threshold, "doa")["F20"])
+    best = validation.scores(estimates, localizer.threshold)
+    return {name: best[name] for name in KEPT} | {"threshold": localizer.threshold}
