@@ -1,6 +1,7 @@
 """Localize the sources of a recording, or of every recording in a folder, made with the array of the model.
 
-    python recipes/localize.py IN.wav --output OUT.csv --plot OUT.png --model runs/seld
+    python recipes/localize.py IN.wav --output OUT.csv --plot OUT.png
+    python recipes/localize.py IN.wav --output OUT.csv --model mic
     python recipes/localize.py RECORDINGS --output ESTIMATES --plot FIGURES --model runs/seld
 
 Writes rows frame,class,track,azimuth,elevation (frames of 100 ms, degrees, class 0) without header. A track is one
@@ -34,8 +35,8 @@ class Config:
     input: Path
     output: Path
     """CSV file for the rows, or a folder for one file per recording"""
-    model: str = "runs/seld"
-    """run folder, weights file, or name of a shipped model"""
+    model: str = "foa"
+    """what ships as foa (Ambisonics) or mic (the DCASE tetrahedron); or a run folder, or a weights file"""
     plot: Path | None = None
     """PNG file, or folder, for pictures of the tracks over time"""
     threshold: float | None = None
