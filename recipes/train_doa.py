@@ -67,7 +67,7 @@ def main(options: Experiment) -> None:
     if fabric.global_rank == 0:
         if options.model and (choice := settle(options, run, clips["validation"], clips[REMEMBERED])):
             print(f"{100 * choice.share:.0f} % of the way to {TUNED}, threshold {choice.threshold:g}")
-            print_table({"validation": choice.new, "what the model knew": choice.old})
+            print_table(choice.scores)
         report(run, clips["test"])
 
 

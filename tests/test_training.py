@@ -20,6 +20,7 @@ from seld.labels import read_rows, write_rows
 from seld.localizer import Localizer, LocalizerConfig
 from seld.run import Run
 from seld.training import TUNED, finetuning, remembered_clips, resolved, settle, split_clips
+from seld.training.validation import KEPT
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = LocalizerConfig(
@@ -140,7 +141,7 @@ class Side:
         return localizer.trust.filter.bias.item()  # 0: the given weights, 1: the fine-tuned ones
 
     def scores(self, share, threshold, protocol=""):
-        found = dict.fromkeys(("F20", "LR", "LP", "MOTA"), 0.8) | {"LE": 10.0}
+        found = dict.fromkeys(KEPT, 0.8) | {"LE": 10.0}
         return {name: value + self.slopes.get(name, 0) * share - abs(threshold - 0.3) for name, value in found.items()}
 
 
@@ -159,7 +160,15 @@ def test_as_much_is_kept_of_a_fine_tuning_as_old_clips_allow(model, old, share):
     tuned.trust.filter.bias.data[:] = 1.0
     choice, localizer = finetuning._choose(start, tuned, Side(F20=0.1), Side(**old))
     assert (choice.share, choice.threshold) == (share, 0.3)
-    assert choice.new["F20"] == pytest.approx(0.8 + 0.1 * share)
+    found = {name: scores["F20"] for name, scores in choice.scores.items()}
+    assert found == pytest.approx(
+        {
+            "new clips before": 0.8,
+            "old clips before": 0.8,
+            "new clips": 0.8 + 0.1 * share,
+            "old clips": 0.8 + old.get("F20", 0) * share,
+        }
+    )
     assert localizer.trust.filter.bias.item() == pytest.approx(share) and localizer.threshold == 0.3
     other = localizer.recurrent.weight_hh_l0
     torch.testing.assert_close(other, tuned.recurrent.weight_hh_l0)  # which are the same in both

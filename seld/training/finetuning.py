@@ -16,7 +16,7 @@ from seld.config import FINE_TUNING_RATE, LEARNING_RATE, Experiment
 from seld.features import FeatureConfig
 from seld.localizer import Localizer
 from seld.run import Run
-from seld.training.validation import THRESHOLDS, Validation
+from seld.training.validation import KEPT, THRESHOLDS, Validation
 
 TUNED = "tuned.safetensors"  # the best epoch, as it was trained
 REMEMBERED = "remembered"  # the clips of the old kind
@@ -34,10 +34,8 @@ class Choice(NamedTuple):
     share: float
     """0: the given weights, 1: the fine-tuned ones"""
     threshold: float
-    old: dict[str, float]
-    """scores on old clips"""
-    new: dict[str, float]
-    """scores on new clips"""
+    scores: dict[str, dict[str, float]]
+    """of the given weights and of those that are kept, on new validation clips and on clips of the old kind"""
 
 
 class _Tried(NamedTuple):
@@ -95,15 +93,17 @@ def _choose(start: Localizer, tuned: Localizer, new: Validation, old: Validation
         estimates[share] = [side.estimates(start) for side in (new, old)]
         for threshold in {*THRESHOLDS, start.threshold}:
             tried.append(_Tried(share, threshold, new.scores(estimates[share][0], threshold, "doa")["F20"]))
-    before = old.scores(estimates[0.0][1], start.threshold)
+    before = [side.scores(found, start.threshold) for side, found in zip((new, old), estimates[0.0], strict=True)]
     for share, threshold, _ in sorted(tried, key=lambda one: -one.worth):
         after = old.scores(estimates[share][1], threshold)
-        if (share, threshold) == (0.0, start.threshold) or _remembers(before, after):
+        if (share, threshold) == (0.0, start.threshold) or _remembers(before[1], after):
             break
     start.load_state_dict(_between(given, learned, share))
     start.threshold = threshold
-    choice = Choice(share, threshold, after, new.scores(estimates[share][0], threshold))
-    return choice, start
+    found = (*before, new.scores(estimates[share][0], threshold), after)
+    names = ("new clips before", "old clips before", "new clips", "old clips")
+    table = {name: {key: one[key] for key in KEPT} for name, one in zip(names, found, strict=True)}
+    return Choice(share, threshold, table), start
 
 
 def _remembers(before: dict[str, float], after: dict[str, float]) -> bool:
