@@ -19,7 +19,8 @@ for each position of the source and positions.csv. Most positions lie close behi
 that sources can move along them. rooms.csv tells shapes, materials and the reverberation time.
 
 Simplified: waves are plane at the array; of more than ten late arrivals in a millisecond some are left out at
-random and the others are louder by as much; positions on one line share the late part; sources radiate the same to all sides.
+random and the others are louder by as much; positions on one line share the late part; sources radiate the same to all
+sides.
 """
 
 import argparse
@@ -60,6 +61,7 @@ SHORTEST, LONGEST = 6, 20  # positions of a line
 NEAR_ORDER = {"box": 10, "prism": 6}  # reflections of the image sources that every position has of its own
 FAR_ORDER = 140  # of the late ones of boxes, whose number grows with the third power
 PER_SECOND = 10_000  # late arrivals that are kept: five times as many as the ear takes for smooth
+SHARED_S = 0.05  # from when on the late arrivals of neighbours are taken for the same
 RAYS, DIRECTIONS, RECEIVER_M = 5000, 300, 0.5
 
 TAPS, STEPS = 81, 64  # of fractional delays
@@ -149,8 +151,7 @@ def draw_room(rng: np.random.Generator, kind: str, rt60_s: float) -> tuple[Forei
 def decay_s(rng: np.random.Generator, room: ForeignRoom) -> float:
     """The reverberation time of a response from -5 to -25 dB, seconds."""
     position = next(iter(_singles(rng, room, 1)))[0]
-    near, late = near_arrivals(room, position), late_arrivals(rng, room, position)
-    both = Arrivals(*(np.concatenate(parts) for parts in zip(near, late, strict=True)))
+    both = _joined(near_arrivals(room, position), late_arrivals(rng, room, position))
     response = encode(find_array("foa"), both, _samples(room.shape))[0]
     return float(pra.experimental.measure_rt60(response, SAMPLE_RATE, decay_db=20))
 
@@ -191,7 +192,7 @@ def late_arrivals(rng: np.random.Generator, room: ForeignRoom, position_m: np.nd
         return _rays(rng, room.far, position_m)
     arrivals, order = _images(room.far, position_m)
     late = (order > NEAR_ORDER["box"]) & (arrivals.delay_s * SPEED_OF_SOUND < _longest_m(room.shape))
-    return _thinned(rng, Arrivals(*(part[late] for part in arrivals)))
+    return _thinned(rng, _chosen(arrivals, late))
 
 
 def encode(array: Array, arrivals: Arrivals, samples: int) -> np.ndarray:
@@ -232,12 +233,9 @@ def draw_lines(rng: np.random.Generator, room: ForeignRoom, lines: int) -> Itera
             path = start + np.arange(-1.5, 1.5, 0.02)[:, None] * direction / np.linalg.norm(direction)
         else:
             turn = np.arange(0, 2 * np.pi, np.radians(0.5))[:, None]
-            up = np.array([0, 0, away[2] + rng.uniform(-0.3, 0.3) * np.linalg.norm(away)])
-            flat = away * [1, 1, 0]
-            rise = (up - away * [0, 0, 1]) * np.minimum(turn, 2 * np.pi - turn) / np.pi
-            path = (
-                room.array_m + np.cos(turn) * flat + np.sin(turn) * np.cross([0, 0, 1], flat) + away * [0, 0, 1] + rise
-            )
+            flat, up = away * [1, 1, 0], np.array([0, 0, 1.0])
+            rise = rng.uniform(-0.3, 0.3) * np.linalg.norm(away) * np.minimum(turn, 2 * np.pi - turn) / np.pi
+            path = room.array_m + np.cos(turn) * flat + np.sin(turn) * np.cross(up, flat) + (away[2] + rise) * up
         line = _longest(room, _spaced(path - room.array_m) + room.array_m)
         if len(line) >= SHORTEST:
             begin = rng.integers(max(1, len(line) - LONGEST + 1))
@@ -298,7 +296,7 @@ def _simulator(shape: Shape, array_m: np.ndarray, order: int) -> pra.Room:
         room.extrude(shape.height_m, materials={"floor": floor, "ceiling": ceiling})
     # A microphone with a pattern makes the ray tracer count by directions; which pattern does not matter here.
     room.add_microphone(array_m, directivity=pra.directivities.FigureEight(pra.directivities.DirectionVector(0, 90)))
-    room.add_source(array_m + [0.3, 0, 0])
+    room.add_source(array_m + np.array([0.3, 0, 0]))
     return room
 
 
@@ -332,10 +330,9 @@ def _thinned(rng: np.random.Generator, arrivals: Arrivals) -> Arrivals:
     """
     window = np.floor(arrivals.delay_s * 500).astype(np.int64)  # of 2 ms
     chance = np.minimum(1.0, PER_SECOND / 500 / np.bincount(window)[window])
-    kept = rng.random(len(chance)) < chance
-    sign = np.where(chance < 1, rng.choice([-1, 1], len(chance)), 1)[kept]
-    delay, gain, direction = (part[kept] for part in arrivals)
-    return Arrivals(delay, gain * (sign / np.sqrt(chance[kept]))[:, None], direction)
+    sign = np.where(chance < 1, rng.choice([-1, 1], len(chance)), 1)
+    louder = arrivals._replace(gain=arrivals.gain * (sign / np.sqrt(chance))[:, None])
+    return _chosen(louder, rng.random(len(chance)) < chance)
 
 
 def _rays(rng: np.random.Generator, simulator: pra.Room, position_m: np.ndarray) -> Arrivals:
@@ -410,10 +407,13 @@ def write_room(rng: np.random.Generator, room: ForeignRoom, arrays: Sequence[Arr
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     for group in groups:
-        late = late_arrivals(rng, room, group[len(group) // 2])
-        tails = [encode(array, _turned(room, late), samples) for array in arrays]
+        late = _turned(room, late_arrivals(rng, room, group[len(group) // 2]))
+        soon = late.delay_s < SHARED_S
+        tails = [encode(array, _chosen(late, ~soon), samples) for array in arrays]
         for position in group:
             near = _turned(room, near_arrivals(room, position))
+            # Of a source that is farther than the one in the middle, some of it would come before the direct sound.
+            near = _joined(near, _chosen(late, soon & (late.delay_s > near.delay_s.min())))
             name = f"position{len(rows):03d}.flac"
             for array, folder, tail in zip(arrays, folders, tails, strict=True):
                 response = LEVEL * (encode(array, near, samples) + tail)
@@ -431,17 +431,26 @@ def write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence]) -> N
         writer.writerows(rows)
 
 
+def _chosen(arrivals: Arrivals, chosen: np.ndarray) -> Arrivals:
+    return Arrivals(*(part[chosen] for part in arrivals))
+
+
+def _joined(first: Arrivals, second: Arrivals) -> Arrivals:
+    return Arrivals(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
+
+
 def _turned(room: ForeignRoom, arrivals: Arrivals) -> Arrivals:
     return arrivals._replace(direction=room.seen(arrivals.direction))
 
 
 def _singles(rng: np.random.Generator, room: ForeignRoom, count: int) -> Iterator[list[np.ndarray]]:
-    """Groups of eight positions anywhere in sight of the array."""
+    """Groups of eight positions anywhere in sight of the array, about as far as each other."""
     found = []
     while len(found) < count:
         position = _draw_start(rng, room)
         if near_arrivals(room, position) is not None:
             found.append(position)
+    found.sort(key=lambda position: np.linalg.norm(position - room.array_m))
     for begin in range(0, count, 8):
         yield found[begin : begin + 8]
 
