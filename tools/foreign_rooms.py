@@ -91,8 +91,7 @@ class Shape(NamedTuple):
         floor = 0.5 * abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))
         sides = np.linalg.norm(np.roll(self.corners_m, -1, axis=0) - self.corners_m, axis=1) * self.height_m
         surface = np.r_[floor, floor, sides]
-        absorbed = np.array([np.mean(pra.Material(name).absorption_coeffs[2:4]) for name in self.materials])
-        mean = absorbed @ surface / surface.sum()
+        mean = np.array([_absorption(name) for name in self.materials]) @ surface / surface.sum()
         return 24 * np.log(10) * floor * self.height_m / (-SPEED_OF_SOUND * surface.sum() * np.log(1 - mean))
 
 
@@ -232,6 +231,11 @@ def _rays(rng: np.random.Generator, simulator: pra.Room, position_m: np.ndarray)
     gain = np.sqrt(energy[chosen, :, when] / (share * count)[:, None]) * rng.choice([-1, 1], (len(when), 1))
     gain *= np.exp(-0.5 * simulator.air_absorption * delay[:, None] * SPEED_OF_SOUND)
     return Arrivals(delay, gain, fibonacci_spherical_sampling(DIRECTIONS).T[chosen])
+
+
+@functools.cache
+def _absorption(material: str) -> float:
+    return float(np.mean(pra.Material(material).absorption_coeffs[2:4]))  # of 500 Hz and 1 kHz
 
 
 _BANK = pra.acoustics.AntoniOctaveFilterBank(fs=SAMPLE_RATE, n_fft=pra.constants.get("octave_bands_n_fft"))

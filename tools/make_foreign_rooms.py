@@ -52,6 +52,8 @@ NEAREST_M, FARTHEST_M, WALL_MARGIN_M, ARRAY_MARGIN_M = 0.5, 5.0, 0.3, 0.7
 STEP_DEG, STEP_M = 5.0, 0.25  # between one position of a line and the next, whichever is reached first
 SHORTEST, LONGEST = 6, 16  # positions of a line
 SHARED_S = 0.05  # from when on the late arrivals of neighbours are taken for the same
+COLUMNS = ("room", "kind", "corners_m", "height_m", "scattering", "rt60_wanted_s", "rt60_s", "positions", "floor",
+           "ceiling", "walls")  # fmt: skip
 LEVEL = 0.1  # in the files, of a source at 1 m, so that the nearest ones do not clip
 
 
@@ -68,13 +70,11 @@ def make_rooms(output: Path, rooms: int, seed: int, names: Sequence[str], lines:
         room, rt60 = draw_room(rng, kind, wanted)
         folders = [output / array.name / f"room{number:03d}" for array in arrays]
         positions = write_room(rng, room, arrays, folders, lines, singles)
-        corners = " ".join(f"{x:.2f},{y:.2f}" for x, y in room.shape.corners_m)
-        rows.append(
-            (folders[0].name, kind, corners, f"{room.shape.height_m:.2f}", f"{room.shape.scattering:.2f}",
-             f"{wanted:.2f}", f"{rt60:.2f}", positions, *room.shape.materials)
-        )  # fmt: skip
-        names_ = ("room", "kind", "corners_m", "height_m", "scattering", "rt60_wanted_s", "rt60_s", "positions")
-        write_table(output / "rooms.csv", (*names_, "floor", "ceiling", "walls"), rows)
+        shape, name = room.shape, folders[0].name
+        corners = " ".join(f"{x:.2f},{y:.2f}" for x, y in shape.corners_m)
+        numbers = (f"{value:.2f}" for value in (shape.height_m, shape.scattering, wanted, rt60))
+        rows.append((name, kind, corners, *numbers, positions, *shape.materials[:2], " ".join(shape.materials[2:])))
+        write_table(output / "rooms.csv", COLUMNS, rows)
 
 
 def draw_room(rng: np.random.Generator, kind: str, rt60_s: float) -> tuple[ForeignRoom, float]:
@@ -216,7 +216,7 @@ def _draw_shape(rng: np.random.Generator, kind: str) -> Shape:
     length, width, height = rng.uniform([2.8, 2.8, 2.3], [9.0, 8.0, 4.0])
     corners = np.array([[0, 0], [length, 0], [length, width], [0, width]])
     if kind == "prism" and rng.random() < 0.5:
-        x, y = rng.uniform(0.4, 0.7, 2) * [length, width]
+        x, y = rng.uniform(1.8, [0.75 * length, 0.75 * width])  # an array has room in both of its arms
         corners = np.array([[0, 0], [length, 0], [length, y], [x, y], [x, width], [0, width]])
     elif kind == "prism":
         corners = corners * rng.uniform(0.75, 1.0, (4, 2))
