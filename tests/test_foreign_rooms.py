@@ -118,6 +118,15 @@ def test_folders_that_scenes_are_made_of(tmp_path, monkeypatch):
             assert np.corrcoef(first, find_array("mic").positions @ true)[0, 1] < -0.6
 
 
+@pytest.mark.parametrize("option", ["--rooms", "--lines", "--singles"])
+def test_nothing_to_make_is_refused(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, "argv", ["", "--output", str(tmp_path), option, "0"])
+    with pytest.raises(SystemExit) as stopped:
+        make_foreign_rooms.main()
+    assert stopped.value.code == 2
+    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err
+
+
 def _pyroomacoustics(order: int) -> list[np.ndarray]:
     """The responses to W, Y, Z and X by its own microphones."""
     enabled = pra.constants.get("rir_hpf_enable")

@@ -18,9 +18,10 @@ What arrives is heard by Ambisonics and by an array on a rigid sphere, which get
 for each position of the source and positions.csv. Most positions lie close behind each other on lines and arcs, so
 that sources can move along them. rooms.csv tells shapes, materials and the reverberation time.
 
-Simplified: waves are plane at the array; of more than ten late arrivals in a millisecond some are left out at
-random and the others are louder by as much; positions on one line share the late part; sources radiate the same to all
-sides.
+Simplified: waves are plane at the array; of more than ten late arrivals in a millisecond some are left out at random
+and the others are louder by as much; positions on one line share what comes after 50 ms, or more than 10 reflections in
+a box, whose sources all share what comes after 40; sources radiate the same to all sides. A room takes 5 to 10 seconds
+of processor time.
 """
 
 import argparse
@@ -234,10 +235,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to fill")
     parser.add_argument("--rooms", type=int, default=24, help="how many rooms (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="rooms of one seed are the same (%(default)s)")
-    parser.add_argument("--arrays", nargs="+", default=["foa", "mic"], help="who hears them (%(default)s)")
+    parser.add_argument("--arrays", nargs="+", choices=("foa", "mic"), default=["foa", "mic"], help="who hears them")
     parser.add_argument("--lines", type=int, default=6, help="lines and arcs of positions in a room (%(default)s)")
     parser.add_argument("--singles", type=int, default=16, help="further positions in a room (%(default)s)")
     options = parser.parse_args()
+    for name in ("rooms", "lines", "singles"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
     make_rooms(options.output, options.rooms, options.seed, options.arrays, options.lines, options.singles)
 
 
