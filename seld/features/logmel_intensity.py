@@ -55,6 +55,7 @@ class LogMelIntensity(Features):
     def forward(self, audio: Tensor) -> Tensor:
         pieces, past = [], None
         for spectrum in self.blocks(audio):
+            # Compiled loops know neither gradients nor GPUs.
             plain = spectrum.device.type == "cpu" and spectrum.dtype == torch.complex64 and not spectrum.requires_grad
             bins, past = (self._compiled_bins if plain else self._bins)(spectrum, past)
             pieces.append(self.mel(bins))
