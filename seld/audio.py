@@ -15,6 +15,7 @@ from torch import Tensor
 from seld.files import atomic_path
 
 SAMPLE_RATE = 24_000  # hertz, of DCASE recordings and of everything inside
+_PIECE = 65_536  # samples that are brought to channels-first at a time, and scaled while they are in the cache
 
 _log = logging.getLogger(__name__)
 _resampled_in: set[tuple[Path, int]] = set()
@@ -92,9 +93,9 @@ def read_audio(
     if read.dtype != np.int16 and not np.isfinite(read).all():
         sample, channel = np.argwhere(~np.isfinite(read))[0]
         raise ValueError(f"{path}: sample {first + sample} of channel {channel} is not a finite number")
-    audio = torch.empty(read.shape[::-1], dtype=torch.float32).copy_(torch.from_numpy(read).T)
-    if read.dtype == np.int16:
-        audio /= 2**15
+    audio, scale = torch.empty(read.shape[::-1]), 2.0**-15 if read.dtype == np.int16 else 1.0
+    for part, samples_first in zip(audio.split(_PIECE, 1), torch.from_numpy(read).split(_PIECE), strict=True):
+        part.copy_(samples_first.T).mul_(scale)
     if watch is not None:
         watch(audio)
     return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER = {
-    "files": 0, "geometry": 0, "command": 0,
+    "files": 0, "geometry": 0, "command": 0, "compiling": 0,
     "labels": 1, "audio": 1, "arrays": 1, "run": 1, "weights": 1,
     "features": 2, "datasets": 2, "assignment": 2, "tracking": 2,
     "localizer": 3, "losses": 3, "metrics": 3, "scenes": 3, "augmentation": 3, "classical": 3, "wasserstein": 3,

@@ -4,13 +4,18 @@
 
 Every row is one piece of work. Its methods take turns, round after round, and the least processor time of each counts,
 so that other jobs on the machine disturb little; `times` is how many times as long as ours a method takes, `real` how
-many seconds of audio a second of one core gets through. The peers are in feature_peers.py: the baselines' extraction
-written anew from their definitions, NumPy and librosa, file by file.
+many seconds of audio a second of one core gets through.
+
+The peers are in feature_peers.py: the baselines' extraction written anew from their definitions, NumPy and librosa,
+file by file, with the memory layouts and the calls of the public scripts, since these decide how long it takes: beside
+the scripts themselves they took as long. All begin with a WAV file and end with features in memory; "to files" is with
+what the scripts do then (save, load, standardise, save). Ours need no statistics, and are saved once.
 
 The groups: features (from a 16-bit WAV file of four channels to features in memory).
 """
 
 import argparse
+import functools
 import json
 import tempfile
 import time
@@ -88,10 +93,12 @@ def feature_work(folder: Path) -> dict[str, Methods]:
             OURS: ours(foa, intensity="dcase", direct=False),
             "seld, by bands": ours(foa, direct=False),
             "seld, with direct path": ours(foa),
+            "seld, to files": saved(foa, intensity="dcase", direct=False),
             **baselines(foa),
         },
         "log-mel + GCC-PHAT, 4 channels": {
             OURS: ours(mic, kind="logmel_gcc", array="mic"),
+            "seld, to files": saved(mic, kind="logmel_gcc", array="mic"),
             **baselines(mic),
         },
         "SALSA-Lite, 4 channels": {
@@ -134,14 +141,18 @@ def ours(path: Path, **options: object) -> Callable[[], object]:
     return lambda: compute(read_audio(path).unsqueeze(0))
 
 
+def saved(path: Path, **options: object) -> Callable[[], object]:
+    compute = ours(path, **options)
+    return lambda: np.save(path.with_suffix(".seld.npy"), compute().numpy())
+
+
 def baselines(path: Path) -> Methods:
-    """The published scripts, and what of them is left without files and statistics."""
+    """The published extractions up to the features, and up to the files that their scripts leave."""
     bank = peers.mel_bank()
-    return {
-        "DOAnet's script": lambda: peers.baseline_script(path, bank, "doanet"),
-        "DCASE's script": lambda: peers.baseline_script(path, bank, "dcase"),
-        "  without its files": lambda: peers.baseline(path, bank, "dcase"),
-    }
+    ways = {name: functools.partial(peers.extract, path, bank, script) for name, script in peers.SCRIPTS.items()}
+    for name, script in peers.SCRIPTS.items():
+        ways[f"{name}, to files"] = functools.partial(peers.extract_to_files, path, bank, script)
+    return ways
 
 
 def salsa_lite(path: Path) -> np.ndarray:

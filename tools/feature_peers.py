@@ -1,10 +1,11 @@
 """Published features written anew from their equations, in NumPy and librosa, for bench_data.py and for the tests.
 
 Spectra are complex128 (channels, frames, bins). Nothing here is fast on purpose or slow on purpose: it is what one
-writes down from the papers, and what the baselines do file by file.
+writes down from the papers, and what the baselines do file by file, with the calls that they make.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -28,7 +29,7 @@ def stft(audio: np.ndarray, fft: int = 1024, window: int = 960, hop: int = 480, 
 
     Args:
         layout: how they lie in memory: channels, frames, bins ("plain"), as the DCASE baselines since 2022 have them
-            (channels, bins, frames), or as DOAnet and the baselines before them (frames, bins, channels).
+            (channels, bins, frames), or as DOAnet and the baselines before them (frames, bins, channels; "last").
     """
     spectra = [librosa.stft(np.ascontiguousarray(c), n_fft=fft, hop_length=hop, win_length=window) for c in audio]
     if layout == "dcase":
@@ -51,12 +52,19 @@ def log_mel(spectra: np.ndarray, bank: np.ndarray, top_db: float | None = 80.0) 
     return np.stack([librosa.power_to_db(np.abs(spectrum) ** 2 @ bank, top_db=top_db) for spectrum in spectra])
 
 
-def intensity(spectra: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """(3, frames, bands) of the DCASE baselines and DOAnet; y, z, x for channels in ACN order."""
+def intensity(spectra: np.ndarray, bank: np.ndarray, at_once: bool = True) -> np.ndarray:
+    """(3, frames, bands) of the DCASE baselines and DOAnet; y, z, x for channels in ACN order.
+
+    Args:
+        at_once: x, y and z in one np.dot, as DOAnet and the DCASE baselines since 2022 have it, which takes no BLAS for
+            arrays of three axes and is slow; else one by one, as the baselines before them.
+    """
     omni, first = spectra[0], spectra[1:]
     active = np.real(np.conj(omni) * first)
     energy = EPSILON + np.abs(omni) ** 2 + (np.abs(first) ** 2).sum(0) / 3
-    return (active / energy) @ bank
+    if at_once:
+        return np.dot((active / energy).transpose(1, 0, 2), bank).transpose(1, 0, 2)
+    return np.stack([np.dot(component / energy, bank) for component in active])
 
 
 def gcc_phat(spectra: np.ndarray, lags: int = 64) -> np.ndarray:
@@ -70,17 +78,34 @@ def gcc_phat(spectra: np.ndarray, lags: int = 64) -> np.ndarray:
     return np.stack(pairs)
 
 
-def baseline(path: Path, bank: np.ndarray, layout: str) -> np.ndarray:
+class Script(NamedTuple):
+    """How a published extraction goes about the same features."""
+
+    layout: str
+    """see stft"""
+    at_once: bool
+    """see intensity"""
+
+
+SCRIPTS = {
+    "DOAnet": Script("last", at_once=True),
+    "DCASE 2020-2021": Script("last", at_once=False),
+    "DCASE 2022-2024": Script("dcase", at_once=True),
+}
+
+
+def extract(path: Path, bank: np.ndarray, script: Script) -> np.ndarray:
     """(frames, channels x bands) of a file: log-mel with intensity (foa in its name) or GCC-PHAT."""
-    spectra = stft(read(path), layout=layout)
-    spatial = intensity(spectra, bank) if "foa" in path.name else gcc_phat(spectra, bank.shape[1])
+    spectra = stft(read(path), layout=script.layout)
+    foa = "foa" in path.name
+    spatial = intensity(spectra, bank, script.at_once) if foa else gcc_phat(spectra, bank.shape[1])
     return np.concatenate([log_mel(spectra, bank), spatial]).transpose(1, 0, 2).reshape(spectra.shape[1], -1)
 
 
-def baseline_script(path: Path, bank: np.ndarray, layout: str) -> np.ndarray:
-    """The same as the scripts of the baselines get to it: saved, standardised by what all files have, saved again."""
+def extract_to_files(path: Path, bank: np.ndarray, script: Script) -> np.ndarray:
+    """The same as the scripts leave it: saved, standardised by what all files have, saved again."""
     raw, standardised = path.with_suffix(".raw.npy"), path.with_suffix(".npy")
-    np.save(raw, baseline(path, bank, layout))
+    np.save(raw, extract(path, bank, script))
     scaler = StandardScaler()
     scaler.partial_fit(np.load(raw))
     features = scaler.transform(np.load(raw))

@@ -9,7 +9,7 @@ Inner loops run over whole rows and without early exits where a vector unit can 
 
 import numpy as np
 
-from seld.assignment.compiling import compiled
+from seld.compiling import compiled
 
 
 @compiled

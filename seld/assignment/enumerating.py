@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seld.assignment.compiling import compiled
+from seld.compiling import compiled
 
 FEW = 5  # pairs at most
 _LANES = 64  # problems side by side; all that is known of them stays in the processor's first cache

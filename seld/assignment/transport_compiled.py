@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seld.assignment.annealing import COARSER, LOOSE, MILD
-from seld.assignment.compiling import compiled
+from seld.compiling import compiled
 
 
 def solve(

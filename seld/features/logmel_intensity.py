@@ -5,31 +5,17 @@ As in the DCASE baselines (Perotin et al., 2018; Cao et al., 2019), or with the 
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seld.arrays import ARRAYS, Array, Symmetry
-from seld.audio import SAMPLE_RATE
 from seld.features.config import FeatureConfig
+from seld.features.reverberation import expected_reverberation, fresh_share
 from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, products
 
 _DCASE_ENERGY = 1e-8  # what the DCASE baselines add to the energy of a bin
-_DECAY_S = 0.7  # time in which reverberation is expected to decay by 60 dB
-_DECAY_MARGIN_DB = 3.0  # how far above that decay a bin has to be to count
-_LAG = 2  # frames before one whose windows overlap with its window
-_NEPER_PER_DB = math.log(10) / 10  # of powers
-_NOTHING = -1e4  # log energy of what was before the recording
-
-
-class _Past(NamedTuple):
-    """Log energies (B, 1, frames, bins) from before a block, which reverberation may be left of."""
-
-    loudest: Tensor
-    """what was left of all earlier sound in the frame before those of `latest`; one frame"""
-    latest: Tensor
-    """the last frames before the block"""
+_FAINT = 1e-6  # the least squared length of a bin's intensity vector, whose root has a slope then
 
 
 class LogMelIntensity(Features):
@@ -59,57 +45,55 @@ class LogMelIntensity(Features):
         if array.kind != "foa":
             raise ValueError(f"features.array must be Ambisonics for logmel_intensity, got {array.name}")
         self.mel = MelBank(config)
+        self.reverberation = expected_reverberation(config.hop)
 
     def forward(self, audio: Tensor) -> Tensor:
         pieces, past = [], None
         for spectrum in self.blocks(audio):
-            power = products(spectrum, spectrum)
-            intensity = products(spectrum[:, :1], spectrum[:, 1:])  # y, z, x
-            bands = self.mel(power)
-            features = [*x_first(decibels(bands)), *x_first(self._intensity(intensity, power, bands))]
-            if self.config.direct:
-                direct, past = self._direct(intensity, power.sum(1, keepdim=True) / 2, past)
-                features += x_first(direct)
-            pieces.append(torch.cat(features, 1))
-        return torch.cat(pieces, 2)
+            # Compiled loops know neither gradients nor GPUs.
+            plain = spectrum.device.type == "cpu" and spectrum.dtype == torch.complex64 and not spectrum.requires_grad
+            bins, past = (self._compiled_bins if plain else self._bins)(spectrum, past)
+            pieces.append(self.mel(bins))
+        power, intensity, direct = torch.cat(pieces, 2).split([4, 3, self.channels - 7], 1)
+        banded = self.config.intensity == "banded"
+        weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight
+        return torch.cat([decibels(power), intensity / weight, direct / self.mel.weight], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each."""
         return turn_features(features, rotations(symmetries, features))
 
-    def _intensity(self, intensity: Tensor, power: Tensor, bands: Tensor) -> Tensor:
-        if self.config.intensity == "banded":
-            return self.mel(intensity) / (bands.sum(1, keepdim=True) / 2).clamp_min(FLOOR)
-        energy = power[:, :1] + power[:, 1:].sum(1, keepdim=True) / 3 + _DCASE_ENERGY
-        return self.mel(intensity / energy) / self.mel.weight
+    def _bins(self, spectrum: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Powers of W, X, Y, Z and both kinds of vectors, (B, channels, frames, bins); the past for the next block.
 
-    def _direct(self, intensity: Tensor, energy: Tensor, past: _Past | None) -> tuple[Tensor, _Past]:
-        """(B, 3, frames, bins) and (B, 1, frames, bins) of a block -> (B, 3, frames, mel_bands)."""
-        vector = intensity * energy.clamp_min(FLOOR).reciprocal()
-        squared = vector.square().sum(1, keepdim=True).clamp(1e-6, 1)
-        share, past = self._fresh_share(energy, past)
-        weight = squared * squared.sqrt() * share  # the vector brings the fourth power of directness itself
-        return self.mel(vector * weight) / self.mel.weight, past
-
-    def _fresh_share(self, energy: Tensor, past: _Past | None) -> tuple[Tensor, _Past]:
-        """The share in [0, 1] of each bin's energy (B, 1, frames, bins) that earlier sound does not explain.
-
-        The loudest that is left of earlier frames falls by 60 dB in _DECAY_S. The two frames before do not
-        count: their windows overlap with this one's.
+        The past is that of `fresh_share`.
         """
-        level = energy.clamp_min(FLOOR).log()
-        if past is None:
-            nothing = torch.full_like(level[:, :, :1], _NOTHING)
-            past = _Past(nothing, nothing.expand(-1, -1, _LAG, -1))
-        series = torch.cat([past.loudest, past.latest, level], 2)
-        per_frame = _NEPER_PER_DB * 60 * self.config.hop / SAMPLE_RATE / _DECAY_S
-        frames = series.shape[2] - _LAG
-        fallen = per_frame * torch.arange(frames, device=level.device, dtype=level.dtype).unsqueeze(1)
-        # Raised by what has decayed since the block began, the loudest that is left is a running maximum.
-        left = (series[:, :, :-_LAG] + fallen).cummax(2).values - fallen
-        margin = _NEPER_PER_DB * _DECAY_MARGIN_DB - _LAG * per_frame
-        share = 1 - (left[:, :, 1:] + margin - level).exp()
-        return share.clamp_min(0), _Past(left[:, :, -1:], series[:, :, -_LAG:])
+        power = products(spectrum, spectrum)
+        intensity = products(spectrum[:, :1], spectrum[:, 1:])  # y, z, x
+        bins = [*x_first(power), *x_first(intensity)]
+        if self.config.intensity == "dcase":
+            energy = power[:, :1] + power[:, 1:].sum(1, keepdim=True) / 3 + _DCASE_ENERGY
+            bins[4:] = x_first(intensity / energy)
+        if self.config.direct:
+            energy = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR)
+            vector = intensity * energy.reciprocal()
+            squared = vector.square().sum(1, keepdim=True).clamp(_FAINT, 1)
+            share, past = fresh_share(energy.log(), past, self.reverberation)
+            # The vector brings the fourth power of directness itself.
+            bins += x_first(vector * (squared * squared.sqrt() * share))
+        return torch.cat(bins, 1), past
+
+    def _compiled_bins(self, spectrum: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The same without gradients, many times as fast; the past is of energies (B, 3, bins)."""
+        from seld.features import intensity_compiled  # numba takes long to import
+
+        bins = intensity_compiled.powers_and_intensities(spectrum, self.channels)
+        if self.config.direct:
+            factors = math.exp(-self.reverberation.decay), math.exp(self.reverberation.margin)
+            past = intensity_compiled.add_direct(bins, past, *factors, (FLOOR, _FAINT))
+        if self.config.intensity == "dcase":
+            intensity_compiled.divide_by_energy(bins, _DCASE_ENERGY)
+        return bins, past
 
 
 def turn_features(features: Tensor, rotation: Tensor) -> Tensor:

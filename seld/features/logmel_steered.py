@@ -13,7 +13,7 @@ from seld.arrays import SPEED_OF_SOUND, Array, Symmetry, diffuse_coherence, stee
 from seld.audio import SAMPLE_RATE
 from seld.features.config import FeatureConfig
 from seld.features.logmel_intensity import rotations
-from seld.features.reverberation import fresh_share
+from seld.features.reverberation import expected_reverberation, fresh_share
 from seld.features.spectrogram import FLOOR, Features, MelBank, cross_spectra, decibels, products
 from seld.geometry import normalize
 
@@ -49,6 +49,7 @@ class LogMelSteered(Features):
             raise ValueError(f"features.array must be microphones at known places for logmel_steered, got {array.name}")
         super().__init__(config, array, array.channels + 3, config.mel_bands)
         self.mel = MelBank(config)
+        self.reverberation = expected_reverberation(config.hop)
         frequencies = np.arange(config.fft // 2 + 1) * (SAMPLE_RATE / config.fft)
         across = frequencies * pdist(array.positions).max() / SPEED_OF_SOUND  # wavelengths
         grids, beams, bins = [_Grid(2), _Grid(3)], [], []
@@ -71,7 +72,8 @@ class LogMelSteered(Features):
         pieces, past = [], None
         for spectrum in self.blocks(audio):
             power = products(spectrum, spectrum)
-            share, past = fresh_share(power.mean(1, keepdim=True), past, self.config.hop)
+            level = power.mean(1, keepdim=True).clamp_min(FLOOR).log()
+            share, past = fresh_share(level, past, self.reverberation)
             direct = self._direct(spectrum, power, share[:, 0])
             pieces.append(torch.cat([decibels(self.mel(power)), direct], 1))
         return torch.cat(pieces, 2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seld.assignment.compiling import compiled
+from seld.compiling import compiled
 
 
 @compiled

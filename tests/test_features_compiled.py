@@ -1,0 +1,58 @@
+"""Intensity features by compiled loops and by tensors, and the published extractions, against each other."""
+
+import feature_peers as peers
+import numpy as np
+import pytest
+import torch
+
+from seld.audio import write_audio
+from seld.features import FeatureConfig, LogMelIntensity
+
+
+def recordings(seconds=4.5):
+    """Two, of several blocks: noise with a silence in it; noise of changing level, one channel loud, one dead."""
+    audio = 0.1 * torch.randn(2, 4, round(24000 * seconds), generator=torch.Generator().manual_seed(0))
+    audio[0, :, 30000:60000] = 0
+    audio[1] *= torch.linspace(-4, 0, audio.shape[-1]).exp()
+    audio[1, 2] *= 1e4
+    audio[1, 3] = 0
+    return audio
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"direct": False}, {"intensity": "dcase"}, {"intensity": "dcase", "direct": False}, {"mel_bands": 5},
+        {"fft": 2048, "window": 1501, "frames_per_label": 4},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_compiled_loops_and_tensors_give_the_same_features(options, monkeypatch):
+    compute, audio = LogMelIntensity(FeatureConfig(**options)), recordings()
+    by_tensors = compute(audio.clone().requires_grad_())
+    assert by_tensors.requires_grad
+    monkeypatch.setattr(LogMelIntensity, "_bins", None)  # only the compiled ones are left
+    torch.testing.assert_close(compute(audio), by_tensors.detach(), rtol=0, atol=1e-5)
+
+
+def test_double_precision_is_kept():
+    compute, audio = LogMelIntensity().double(), recordings(0.5)
+    torch.testing.assert_close(compute(audio.double()).float(), LogMelIntensity()(audio), rtol=0, atol=1e-4)
+    assert compute(audio.double()).dtype == torch.float64
+
+
+def test_features_are_those_of_the_scenes_alone_whatever_was_computed_before():
+    """What is remembered of one recording must not be heard in the next."""
+    compute, audio = LogMelIntensity(), recordings(2.5)
+    first = compute(audio[1:])
+    compute(100 * audio)
+    torch.testing.assert_close(compute(audio[1:]), first, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["foa", "mic"])
+def test_the_published_extractions_differ_in_time_only(name, tmp_path):
+    path, bank = tmp_path / f"{name}.wav", peers.mel_bank()
+    write_audio(path, recordings(0.5)[0])
+    plain, *others = (peers.extract(path, bank, script) for script in peers.SCRIPTS.values())
+    for other in others:
+        np.testing.assert_allclose(other, plain, rtol=0, atol=1e-5)
