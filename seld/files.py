@@ -30,7 +30,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~mask)
         os.replace(temporary, path)
     except OSError as error:  # a full disk does not say where
-        error.filename = error.filename or str(path)
+        if error.errno and not error.filename:
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -24,4 +24,7 @@ make_scenes test_3 302 40 3 "${rendered[@]}" --split test
 [ $# -gt 0 ] || set -- foa mic
 for name in "$@"; do
   python recipes/train_doa.py --config "$name.yaml"
+  python tools/choose_threshold.py --model "runs/$name" --output "seld/pretrained/$name.safetensors" \
+    --data $folder/synthetic_validation $folder/rendered_validation
+  python tools/score_localizer.py --model "$name" --data $folder/test_2 $folder/test_3
 done

@@ -146,7 +146,7 @@ class Hnet(nn.Module):
         if not path.is_file():
             path = Path(name)
         if not path.is_file():
-            shipped = ", ".join(sorted(file.stem for file in PRETRAINED.glob("*.safetensors")))
+            shipped = ", ".join(sorted(file.stem for file in PRETRAINED.glob("hnet*.safetensors")))
             raise ValueError(f"hnet must be a weights file or one of {shipped or 'none shipped'}, got {name}")
         weights = read_weights(path, _KIND)
         try:
