@@ -52,10 +52,11 @@ class PeakFinder(nn.Module):
         now = density(self.grid, bands)  # (B, T, directions)
         around = functional.avg_pool1d(now.transpose(1, 2), WINDOW, 1, WINDOW // 2).transpose(1, 2)
         near = windows(bands, WINDOW)
+        axes = axes_of(near)
         left, peaks, heights = around, [], []
         for _ in range(self.count):
             height, index = left.max(-1)
-            peak = shift(self.grid[index].unsqueeze(2), near, _SHARPNESS, 0.01, steps=2)
+            peak = shift(self.grid[index].unsqueeze(2), near, axes, _SHARPNESS, 0.01, steps=2)
             left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
             left = left.masked_fill(peak[:, :, 0] @ self.grid.T > math.cos(_SEPARATION), 0).clamp_min(0)
             peaks.append(peak)
@@ -67,29 +68,33 @@ class PeakFinder(nn.Module):
 @torch.no_grad()
 def spectra(doa: Tensor, bands: Tensor) -> Tensor:
     """How much of each band points near each direction: (..., K, 3) and (B, T, F, 3) -> (B, T, K, F)."""
-    length = _length(bands)
-    return _nearness(doa, bands / length.clamp_min(_TINY)).mul_(length.transpose(-1, -2))
+    return _nearness(doa, axes_of(bands)).mul_(_length(bands).transpose(-1, -2))
 
 
 @torch.no_grad()
 def density(doa: Tensor, bands: Tensor) -> Tensor:
     """How much of all bands points near each direction: (..., K, 3) and (B, T, F, 3) -> (B, T, K)."""
-    length = _length(bands)
-    return (_nearness(doa, bands / length.clamp_min(_TINY)) @ length).squeeze(-1)
+    return (_nearness(doa, axes_of(bands)) @ _length(bands)).squeeze(-1)
 
 
-def shift(start: Tensor, near: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int) -> Tensor:
+def shift(
+    start: Tensor, near: Tensor, axes: Tensor, sharpness: Tensor | float, inertia: Tensor | float, steps: int
+) -> Tensor:
     """Mean shift on the sphere: directions (B, T, K, 3) moved to the mean of the vectors (B, T, n, 3) near them.
 
     The start holds on by the inertia, against the summed length of the vectors, so that it decides where there
-    is little to see.
+    is little to see. `axes` are those of the vectors, from `axes_of`.
     """
-    axis = (near / _length(near).clamp_min(_TINY)).transpose(-1, -2)
     moved = start
     for _ in range(steps):
-        weight = (sharpness * (moved @ axis - 1)).exp()
+        weight = (sharpness * (moved @ axes - 1)).exp()
         moved = normalize(weight @ near + inertia * start)
     return moved
+
+
+def axes_of(vectors: Tensor) -> Tensor:
+    """Unit vectors (..., 3, n), or zeros, of vectors (..., n, 3)."""
+    return (vectors / _length(vectors).clamp_min(_TINY)).transpose(-1, -2)
 
 
 def windows(bands: Tensor, size: int) -> Tensor:
@@ -103,10 +108,13 @@ def band_vectors(vectors: Tensor, frames: int) -> Tensor:
     return vectors.unflatten(2, (frames, -1)).mean(3).permute(0, 2, 3, 1)
 
 
-def _nearness(doa: Tensor, axis: Tensor) -> Tensor:
-    """von Mises-Fisher kernel between (..., K, 3) and (B, T, F, 3), in place since the grid makes it large."""
-    return ((_SHARPNESS * doa) @ axis.transpose(-1, -2)).sub_(_SHARPNESS).exp_()
+def _nearness(doa: Tensor, axes: Tensor) -> Tensor:
+    """von Mises-Fisher kernel between (..., K, 3) and (B, T, 3, F), in place since the grid makes it large."""
+    return ((_SHARPNESS * doa) @ axes).sub_(_SHARPNESS).exp_()
 
 
 def _length(vectors: Tensor) -> Tensor:
-    return vectors.norm(dim=-1, keepdim=True)
+    """(..., 3) -> (..., 1); component by component, since sums over so short an axis are slow."""
+    x, y, z = vectors.unbind(-1)
+    # The slope of sqrt is infinite at 0; below the clamp it is 0.
+    return (x * x + y * y + z * z).clamp_min(1e-30).sqrt().unsqueeze(-1)
