@@ -112,6 +112,7 @@ def test_a_clip_has_the_peak_asked_for_and_is_finite():
         ("split", "dev"),
         ("max_overlap", 6),
         ("synthetic", 1.5),
+        ("variation", 1.1),
         ("synthetic", -0.1),
         ("moving", 1.5),
         ("rt60_s", (0.8, 0.2)),

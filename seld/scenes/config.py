@@ -24,6 +24,9 @@ class SceneConfig:
     """folder of dry sounds (wav, flac, ogg, mp3; subfolders are classes); none: the built-in synthesiser"""
     synthetic: float = 0.0
     """with events: share of the sounds that the built-in synthesiser makes all the same, 0 to 1"""
+    variation: float = 0.0
+    """share of the sounds that are made into others before they are heard: coloured, dying away, interrupted, with hiss
+    (0 to 1); tells a localizer more of what sounds there are than a folder of clean ones"""
     formats: list[str] = field(default_factory=lambda: ["foa"])
     """arrays that hear every scene: foa, mic, stereo, names in configs/arrays or YAML files"""
     responses: str | None = None
@@ -64,6 +67,7 @@ class SceneConfig:
         _check("seed", "at least 0", self.seed, self.seed >= 0)
         _check("max_overlap", "from 1 to 5", self.max_overlap, 1 <= self.max_overlap <= 5)
         _check("synthetic", "from 0 to 1", self.synthetic, 0 <= self.synthetic <= 1)
+        _check("variation", "from 0 to 1", self.variation, 0 <= self.variation <= 1)
         _check("events", "given with synthetic between 0 and 1", None, self.events or self.synthetic in (0, 1))
         _check("moving", "from 0 to 1", self.moving, 0 <= self.moving <= 1)
         _check("level_spread_db", "at least 0", self.level_spread_db, self.level_spread_db >= 0)

@@ -21,10 +21,11 @@ from seld.scenes.responses import MeasuredRoom, open_room
 from seld.scenes.rooms import Path, Room, wall_surfaces
 from seld.scenes.scene import Event, Noise, Scene, thaw
 from seld.scenes.synthesis import FAMILIES, Sound, synthesize
+from seld.scenes.variation import vary
 
 _SCENE = ("clip_seconds", "formats", "sounds", "room", "snr_db", "peak_dbfs", "noise", "events")
 _EVENT = ("source", "class", "sound", "onset_s", "skip_s", "seconds", "level_db", "path", "random")
-_SOUND = ("file", "begin_s", "family", "seed", "length_s")
+_SOUND = ("file", "begin_s", "family", "seed", "length_s", "variation")
 _ARRAY = tuple(field.name for field in dataclasses.fields(Array))
 _KINDS = ("foa", "open", "sphere", "channels")
 _NEAREST_M = 0.1  # of a source from the array
@@ -172,18 +173,23 @@ def _read_sound(keys: Keys, sounds: str | None) -> Sound:
     class_index = keys.whole("class")
     recipe = keys.get("sound")
     keys = keys.inner("sound", _SOUND)
+    audio = _read_audio(keys, sounds)
+    if "variation" in keys:
+        audio = vary(np.random.default_rng(keys.whole("variation")), audio)
+    return Sound(audio, class_index, recipe)
+
+
+def _read_audio(keys: Keys, sounds: str | None) -> np.ndarray:
     if "file" in keys:
         path = FilePath(sounds or "") / keys.text("file")
-        audio = read_sound(path, keys.number("begin_s", 0, 1e6, 0.0), keys.number("length_s", 0.001, 3600, None))
-        return Sound(audio, class_index, recipe)
+        return read_sound(path, keys.number("begin_s", 0, 1e6, 0.0), keys.number("length_s", 0.001, 3600, None))
     family = keys.text("family", None)
     keys.check("family", f"one of {', '.join(FAMILIES)}", family is None or family in FAMILIES)
     low, high = SceneConfig.event_seconds
     if "length_s" in keys:
         low, high = keys.array("length_s", (2,), 0.1, 3600).tolist()
         keys.check("length_s", "the shortest and the longest length", low <= high)
-    audio, _ = synthesize(np.random.default_rng(keys.whole("seed")), (low, high), family)
-    return Sound(audio, class_index, recipe)
+    return synthesize(np.random.default_rng(keys.whole("seed")), (low, high), family)[0]
 
 
 def _read_path(keys: Keys, room: Room | MeasuredRoom, seconds: float) -> Path:

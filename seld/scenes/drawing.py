@@ -18,6 +18,7 @@ from seld.scenes.rir import late_arrivals
 from seld.scenes.rooms import Path, Room, draw_path, draw_room
 from seld.scenes.scene import Event, Noise, Scene, freeze
 from seld.scenes.synthesis import Sound
+from seld.scenes.variation import varied
 
 _STEP_DEG = 20.0  # measured positions that are farther apart are not cross-faded
 _AHEAD = 0.5  # least cosine between one step of a path along measured positions and the next
@@ -53,7 +54,7 @@ def draw_schedule(
     for _ in range(voices):
         time = rng.uniform(-config.gap_seconds[1], config.gap_seconds[1])
         while time < config.clip_seconds:
-            sound, skip_s = _cut(events.draw(rng), time, config.clip_seconds)
+            sound, skip_s = _cut(_draw_sound(rng, events, config), time, config.clip_seconds)
             time = max(time, 0.0)
             seconds = len(sound.audio) / SAMPLE_RATE
             if seconds >= FRAME_SECONDS:
@@ -96,6 +97,13 @@ def draw_measured_path(rng: np.random.Generator, room: MeasuredRoom, seconds: fl
         heading = step[walk[-1]]
         gone += apart[walk[-1]]
     return Path("static" if len(walk) == 1 else "measured", room.positions_m[walk], seconds)
+
+
+def _draw_sound(rng: np.random.Generator, events: Events, config: SceneConfig) -> Sound:
+    sound = events.draw(rng)
+    if config.variation and rng.random() < config.variation:
+        return varied(sound, int(rng.integers(2**40)))
+    return sound
 
 
 def _draw_noise(rng: np.random.Generator, formats: tuple, config: SceneConfig) -> Noise:
