@@ -8,7 +8,8 @@ import make_foreign_rooms
 import numpy as np
 import pyroomacoustics as pra
 import pytest
-from foreign_rooms import START, Arrivals, Shape, encode, furnish, late_arrivals, near_arrivals
+from foreign_hearing import START, Arrivals, encode
+from foreign_rooms import Shape, furnish, late_arrivals, near_arrivals
 
 from seld.arrays import find_array
 from seld.arrays.steering import steering

@@ -32,7 +32,8 @@ from pathlib import Path
 import numpy as np
 import pyroomacoustics as pra
 import soundfile
-from foreign_rooms import START, TAPS, ForeignRoom, Shape, encode, furnish, late_arrivals, near_arrivals
+from foreign_hearing import START, TAPS, encode
+from foreign_rooms import ForeignRoom, Shape, furnish, late_arrivals, near_arrivals
 
 from seld.arrays import Array, find_array
 from seld.audio import SAMPLE_RATE
