@@ -5,6 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 SKIPPED = 0.4  # price of a frame without an estimate inside a track
+_STEPS = 2.0**12  # that a price of 1 is divided into; far finer than prices are known
 
 
 def successors(
@@ -45,8 +46,9 @@ def successors(
         (column + len(frame), row + len(frame), np.zeros(len(row))),
     )
     rows, columns, costs = (np.concatenate(part) for part in zip(*entries, strict=True))
-    # Explicit zeros would count as no entry; a constant changes no assignment.
-    costs = costs - costs.min() + 1
+    # Explicit zeros would count as no entry; a constant changes no assignment. In whole steps, since the solver lets
+    # estimates outbid each other by what they differ: by rounding errors, where several ways cost the same, for hours.
+    costs = np.rint((costs - costs.min()) * _STEPS) + 1
     matrix = coo_array((costs, (rows, columns)), shape=(2 * len(frame), 2 * len(frame)))
     successor = min_weight_full_bipartite_matching(matrix.tocsr())[1][: len(frame)]
     return np.where(successor == estimates, -2, np.where(successor >= len(frame), -1, successor))
