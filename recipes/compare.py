@@ -38,7 +38,7 @@ ARMS = {
     "pit": {"assignment.kind": "pit"},
     # exact, frame by frame
     "hungarian": {"assignment.kind": "hungarian"},
-    # entropic, temperature annealed; the association is held fixed where it weighs distances
+    # entropic; the association is held fixed where it weighs distances
     "sinkhorn": {"assignment.kind": "sinkhorn", "loss.detach_association": True},
     # deep Hungarian network, gradient through the association in every term
     "hnet": {"assignment.kind": "hnet", "loss.detach_association": False},

@@ -47,7 +47,7 @@ def test_soft_layers_pass_a_gradient_to_the_cost(kind):
 
 @pytest.mark.parametrize("kind", ["sinkhorn", "prob_pit", "sinkpit"])
 def test_the_temperature_falls_to_its_end_by_half_of_the_steps(kind):
-    config = AssignmentConfig(kind, temperature=0.02, first_temperature=0.5)
+    config = AssignmentConfig(kind, temperature=0.02, first_temperature=0.5, schedule="geometric")
     layer = assignment.build(config)
     seen = []
     for progress in (0.0, 0.25, 0.5, 1.0):
@@ -121,6 +121,8 @@ def test_wrong_options_are_refused(option, value, rule):
 
 def test_the_schedule_of_sinkpit_is_one_of_them():
     """Its author lets the inverse temperature grow by 2 % per epoch, from 1 to 10."""
-    config = AssignmentConfig("sinkpit", first_temperature=1.0, temperature=0.1, schedule_share=1.0)
+    config = AssignmentConfig(
+        "sinkpit", first_temperature=1.0, temperature=0.1, schedule="geometric", schedule_share=1.0
+    )
     epochs = math.log(10) / math.log(1.02)
     assert 1 / assignment.temperature_at(config, 30 / epochs) == pytest.approx(1.02**30)

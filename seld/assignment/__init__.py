@@ -64,11 +64,12 @@ class AssignmentConfig:
     window: int = 10
     """last frames that decide, the present one included, for sliding_pit and the scope sliding"""
     temperature: float = 0.03
-    """of sinkhorn, prob_pit and sinkpit at the end of training, radians"""
+    """of sinkhorn, prob_pit and sinkpit, radians; at the end of training, where a schedule lowers it"""
+    schedule: Schedule = "constant"
+    """how the temperature goes from the first to the last; constant: the last from the start, which is best for tracks
+    that choose among peaks, since these are apart from the first step on"""
     first_temperature: float = 0.5
-    """of the same layers at the start"""
-    schedule: Schedule = "geometric"
-    """how the temperature goes from the first to the last; constant: the last from the start"""
+    """of the same layers at the start of a schedule"""
     schedule_share: float = 0.5
     """of the training steps that the schedule takes; then the temperature stays"""
 
