@@ -1,3 +1,8 @@
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core is at work already; read when torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 
