@@ -3,7 +3,7 @@
 GCC-PHAT: Knapp and Carter, IEEE TASSP 1976; as features: Cao et al., DCASE 2019, and the DCASE baselines for MIC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -32,16 +32,14 @@ class LogMelGcc(Features):
         super().__init__(config, array, array.channels + len(array.pairs), config.mel_bands)
         self.mel = MelBank(config)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces = []
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         for spectrum in self.blocks(audio):
             power = products(spectrum, spectrum)
-            level = decibels(self.mel(power))
             correlation = torch.fft.irfft(cross_spectra(unit_phases(spectrum, power)), self.config.fft)
             after = self.bands // 2
             before = correlation[..., after - self.bands :]
-            pieces.append(torch.cat([level, torch.cat([before, correlation[..., :after]], -1) * GAIN], 1))
-        return torch.cat(pieces, 2)
+            correlation = torch.cat([before, correlation[..., :after]], -1) * GAIN
+            yield torch.cat([decibels(self.mel(power)), correlation], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each.

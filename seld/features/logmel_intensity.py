@@ -4,7 +4,7 @@ As in the DCASE baselines (Perotin et al., 2018; Cao et al., 2019), or with the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -47,17 +47,16 @@ class LogMelIntensity(Features):
         self.mel = MelBank(config)
         self.reverberation = expected_reverberation(config.hop)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces, past = [], None
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
+        past = None
         for spectrum in self.blocks(audio):
             # Compiled loops know neither gradients nor GPUs.
             plain = spectrum.device.type == "cpu" and spectrum.dtype == torch.complex64 and not spectrum.requires_grad
             bins, past = (self._compiled_bins if plain else self._bins)(spectrum, past)
-            pieces.append(self.mel(bins))
-        power, intensity, direct = torch.cat(pieces, 2).split([4, 3, self.channels - 7], 1)
-        banded = self.config.intensity == "banded"
-        weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight
-        return torch.cat([decibels(power), intensity / weight, direct / self.mel.weight], 1)
+            power, intensity, direct = self.mel(bins).split([4, 3, self.channels - 7], 1)
+            banded = self.config.intensity == "banded"
+            weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight
+            yield torch.cat([decibels(power), intensity / weight, direct / self.mel.weight], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each."""

@@ -30,8 +30,9 @@ class Features(nn.Module):
     frame: frame k is centred on sample (k + 1/2) hop. The first `inputs` channels are levels of the audio's
     channels, (dB - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB.
 
-    Each kind is a subclass with a `forward`, and with `turn(features, symmetries)`, which returns the features
-    (B, ...) of the scenes turned by one symmetry of the array each.
+    Each kind is a subclass with `pieces(audio)`, the features of one block of frames after the other, and with
+    `turn(features, symmetries)`, which returns the features (B, ...) of the scenes turned by one symmetry of the
+    array each.
     """
 
     has_vectors = False
@@ -45,9 +46,25 @@ class Features(nn.Module):
         window = nn.functional.pad(torch.hann_window(config.window), (before, config.fft - config.window - before))
         self.register_buffer("window", window, persistent=False)
 
+    def forward(self, audio: Tensor) -> Tensor:
+        if audio.requires_grad and torch.is_grad_enabled():
+            return torch.cat(list(self.pieces(audio)), 2)
+        # Without gradients each piece goes to its place while it is in the cache, and memory is half.
+        features, end = None, 0
+        for piece in self.pieces(audio):
+            if features is None:
+                features = piece.new_empty(*piece.shape[:2], self.feature_frames(audio.shape[-1]), self.bands)
+            begin, end = end, end + piece.shape[2]
+            features[:, :, begin:end] = piece
+        return features
+
     def label_frames(self, samples: int) -> int:
         """Number of label frames that cover so many samples."""
         return -(-samples // (self.config.hop * self.config.frames_per_label))
+
+    def feature_frames(self, samples: int) -> int:
+        """Number of feature frames in them."""
+        return self.label_frames(samples) * self.config.frames_per_label
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """(B, inputs, samples) -> complex (B, inputs, frames, bins); channels as in the audio."""
@@ -61,7 +78,7 @@ class Features(nn.Module):
         """
         if audio.ndim != 3 or audio.shape[1] != self.inputs or audio.shape[2] == 0:
             raise ValueError(f"audio must be (batch, {self.inputs}, samples), got {tuple(audio.shape)}")
-        frames = self.label_frames(audio.shape[-1]) * self.config.frames_per_label
+        frames = self.feature_frames(audio.shape[-1])
         for begin in range(0, frames, _BLOCK):
             first, end = begin - reach, min(begin + _BLOCK, frames) + reach
             inside = self._frames(audio, max(first, 0), min(end, frames))
