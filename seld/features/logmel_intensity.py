@@ -12,7 +12,7 @@ from torch import Tensor
 from seld.arrays import ARRAYS, Array, Symmetry
 from seld.features.config import FeatureConfig
 from seld.features.reverberation import expected_reverberation, fresh_share
-from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, products
+from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, is_plain, products
 
 _DCASE_ENERGY = 1e-8  # what the DCASE baselines add to the energy of a bin
 _FAINT = 1e-6  # the least squared length of a bin's intensity vector, whose root has a slope then
@@ -50,9 +50,7 @@ class LogMelIntensity(Features):
     def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         past = None
         for spectrum in self.blocks(audio):
-            # Compiled loops know neither gradients nor GPUs.
-            plain = spectrum.device.type == "cpu" and spectrum.dtype == torch.complex64 and not spectrum.requires_grad
-            bins, past = (self._compiled_bins if plain else self._bins)(spectrum, past)
+            bins, past = (self._compiled_bins if is_plain(spectrum) else self._bins)(spectrum, past)
             power, intensity, direct = self.mel(bins).split([4, 3, self.channels - 7], 1)
             banded = self.config.intensity == "banded"
             weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight

@@ -4,7 +4,9 @@ Spectra are computed and used block by block of frames, so that what lies betwee
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
@@ -97,6 +99,17 @@ class Features(nn.Module):
         return torch.fft.rfft(piece.unfold(-1, config.fft, config.hop) * self.window)
 
 
+class Triangles(NamedTuple):
+    """The part of a mel bank (bins, bands) that is not zero, band after band; a band may have no bins."""
+
+    begins: np.ndarray
+    """(bands,) the first bin of each band"""
+    places: np.ndarray
+    """(bands + 1,) where the weights of each band begin; where those of the last one end"""
+    weights: np.ndarray
+    """float32"""
+
+
 class MelBank(nn.Module):
     """(..., bins) -> (..., bands): sums of the bins under the triangles of the mel scale (Slaney).
 
@@ -112,6 +125,7 @@ class MelBank(nn.Module):
         )
         self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("weight", bank.sum(0).clamp_min(FLOOR), persistent=False)
+        self.triangles = _triangles(bank)
         self.begins = []
         for index, group in enumerate(bank.split(self._GROUP, 1)):
             used = group.any(1).nonzero().flatten().tolist() or [0]
@@ -119,11 +133,29 @@ class MelBank(nn.Module):
             self.register_buffer(f"group{index}", group[used[0] : used[-1] + 1].contiguous(), persistent=False)
 
     def forward(self, bins: Tensor) -> Tensor:
+        if is_plain(bins):
+            from seld.features import mel_compiled  # numba takes long to import
+
+            return mel_compiled.band_sums(bins, *self.triangles)
         groups = (getattr(self, f"group{index}") for index in range(len(self.begins)))
         parts = [
             bins[..., begin : begin + len(group)] @ group for begin, group in zip(self.begins, groups, strict=True)
         ]
         return torch.cat(parts, -1)
+
+
+def _triangles(bank: Tensor) -> Triangles:
+    used = [band.nonzero().flatten().tolist() or [0] for band in bank.T]
+    parts = [slice(bins[0], bins[-1] + 1) for bins in used]
+    places = np.cumsum([0, *(part.stop - part.start for part in parts)])
+    weights = torch.cat([band[part] for band, part in zip(bank.T, parts, strict=True)])
+    return Triangles(np.array([part.start for part in parts]), places, weights.numpy())
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether compiled loops can take it: they know neither gradients, nor GPUs, nor double precision."""
+    single = tensor.dtype in (torch.float32, torch.complex64)
+    return single and tensor.device.type == "cpu" and not tensor.requires_grad
 
 
 def decibels(power: Tensor) -> Tensor:
