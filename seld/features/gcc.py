@@ -4,6 +4,7 @@ GCC-PHAT: Knapp and Carter, IEEE TASSP 1976; as features: Cao et al., DCASE 2019
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,9 +12,18 @@ from torch import Tensor
 from seld.arrays import Array, Symmetry
 from seld.features.config import FeatureConfig
 from seld.features.pairs import turned_pairs
-from seld.features.spectrogram import Features, MelBank, cross_spectra, decibels, products, unit_phases
+from seld.features.spectrogram import TINY, Features, MelBank, cross_spectra, decibels, is_plain, products, unit_phases
 
 GAIN = 10.0  # brings the correlations of usual recordings to about unit size
+
+
+class Whitened(NamedTuple):
+    """What log-mel and GCC-PHAT are made of."""
+
+    power: Tensor
+    """(B, M, frames, bins)"""
+    cross: Tensor
+    """X_i* X_j / |X_i* X_j| of all pairs i < j, 0 where a channel is silent: complex (B, pairs, frames, bins)"""
 
 
 class LogMelGcc(Features):
@@ -34,8 +44,8 @@ class LogMelGcc(Features):
 
     def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         for spectrum in self.blocks(audio):
-            power = products(spectrum, spectrum)
-            correlation = torch.fft.irfft(cross_spectra(unit_phases(spectrum, power)), self.config.fft)
+            power, cross = whitened(spectrum)
+            correlation = torch.fft.irfft(cross, self.config.fft)
             after = self.bands // 2
             before = correlation[..., after - self.bands :]
             correlation = torch.cat([before, correlation[..., :after]], -1) * GAIN
@@ -58,3 +68,13 @@ class LogMelGcc(Features):
         opposite = torch.where(opposite < self.bands, opposite, torch.arange(self.bands))
         swapped = pairs.swapped.to(features.device)[:, None, None]
         return torch.cat([level, torch.where(swapped, correlation[..., opposite], correlation)])
+
+
+def whitened(spectrum: Tensor) -> Whitened:
+    """Powers and whitened cross spectra of spectra (B, M, frames, bins)."""
+    if is_plain(spectrum):
+        from seld.features import gcc_compiled  # numba takes long to import
+
+        return Whitened(*gcc_compiled.powers_and_phases(spectrum, TINY))
+    power = products(spectrum, spectrum)
+    return Whitened(power, cross_spectra(unit_phases(spectrum, power)))

@@ -17,8 +17,8 @@ from seld.features.config import FeatureConfig
 
 LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to about zero mean, unit variance
 FLOOR = 1e-10  # power; -100 dB
+TINY = 1e-20  # power of a bin that has no phase
 _BLOCK = 100  # frames; what is made of them stays in the cache, and the overhead of calls is small
-_TINY = 1e-20  # power of a bin that has no phase
 # How far the features of a stretch reach, in label frames: back to the decay that direct-path intensity expects and the
 # noise floor of SALSA, and ahead to the end of the transform's window. With so much more audio on both sides they are
 # those of the whole recording, but for the noise floor of SALSA, which remembers a little from longer ago.
@@ -175,7 +175,7 @@ def products(a: Tensor, b: Tensor) -> Tensor:
 
 def unit_phases(spectrum: Tensor, power: Tensor) -> Tensor:
     """The spectrum, whose power is given, with all magnitudes 1; 0 stays 0."""
-    return spectrum * power.clamp_min(_TINY).rsqrt()
+    return spectrum * power.clamp_min(TINY).rsqrt()
 
 
 def cross_spectra(spectrum: Tensor) -> Tensor:
