@@ -1,5 +1,6 @@
 """Reading and writing clips; every check on a sound file stands here."""
 
+import functools
 import io
 import logging
 from collections.abc import Callable
@@ -122,16 +123,31 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 def _decoded(file: soundfile.SoundFile, samples: int) -> Tensor:
     """The next samples (channels, samples), or as many of them as there are."""
-    # 16-bit samples are read as such, in pieces that stay in the cache until they are scaled and channels-first. Others
-    # are read at once: after each piece comes a search for its end, which is not exact in all formats.
-    exact = file.subtype == "PCM_16"
-    piece = np.empty((min(samples, _PIECE) if exact else samples, file.channels), np.int16 if exact else np.float32)
-    audio = torch.from_numpy(np.empty((file.channels, samples), np.float32))
+    if file.subtype != "PCM_16":
+        return torch.from_numpy(file.read(samples, dtype="float32", always_2d=True)).T.contiguous()
+    # 16-bit samples are read as such, in pieces that stay in the cache until they are scaled and channels-first: four
+    # times as fast. Not so others: after each piece comes a search for its end, which is not exact in all formats.
+    audio = np.empty((file.channels, samples), np.float32)
+    piece = np.empty((min(samples, _PIECE), file.channels), np.int16)
     begin = 0
     while begin < samples and (read := len(file.read(out=piece[: samples - begin]))):
-        audio[:, begin : begin + read].copy_(torch.from_numpy(piece[:read]).T).mul_(2.0**-15 if exact else 1.0)
+        _compiled_separate()(piece[:read], np.float32(2**-15), audio[:, begin : begin + read])
         begin += read
-    return audio[:, :begin]
+    return torch.from_numpy(audio[:, :begin])
+
+
+@functools.cache
+def _compiled_separate() -> Callable:
+    from seld.compiling import compiled  # numba takes long to import
+
+    return compiled(_separate)
+
+
+def _separate(samples, scale, channels):
+    """Samples (n, channels) of 16 bits, times `scale`, to float32 (channels, n); tensors would go over them twice."""
+    for channel in range(len(channels)):
+        for i in range(len(samples)):
+            channels[channel, i] = samples[i, channel] * scale
 
 
 def _resampled(path: Path, audio: Tensor, rate: int, sample_rate: int) -> Tensor:
