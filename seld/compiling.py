@@ -17,7 +17,16 @@ _OPTIONS = {
 
 def compiled(function: Callable) -> Callable:
     """The function, compiled when it is called; from the disk if it was before."""
+    return _compiled(function, _OPTIONS)
+
+
+def compiled_sums(function: Callable) -> Callable:
+    """The same; what is summed may be added in any order, so that sums run in a vector unit."""
+    return _compiled(function, _OPTIONS | {"fastmath": _OPTIONS["fastmath"] | {"reassoc", "contract"}})
+
+
+def _compiled(function: Callable, options: dict) -> Callable:
     try:
-        return njit(cache=True, **_OPTIONS)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's cache can be written: every process compiles anew
-        return njit(**_OPTIONS)(function)
+        return njit(**options)(function)

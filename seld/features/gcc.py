@@ -3,7 +3,8 @@
 GCC-PHAT: Knapp and Carter, IEEE TASSP 1976; as features: Cao et al., DCASE 2019, and the DCASE baselines for MIC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,9 +12,18 @@ from torch import Tensor
 from seld.arrays import Array, Symmetry
 from seld.features.config import FeatureConfig
 from seld.features.pairs import turned_pairs
-from seld.features.spectrogram import Features, MelBank, cross_spectra, decibels, products, unit_phases
+from seld.features.spectrogram import TINY, Features, MelBank, cross_spectra, decibels, is_plain, products, unit_phases
 
 GAIN = 10.0  # brings the correlations of usual recordings to about unit size
+
+
+class Whitened(NamedTuple):
+    """What log-mel and GCC-PHAT are made of."""
+
+    power: Tensor
+    """(B, M, frames, bins)"""
+    cross: Tensor
+    """X_i* X_j / |X_i* X_j| of all pairs i < j, 0 where a channel is silent: complex (B, pairs, frames, bins)"""
 
 
 class LogMelGcc(Features):
@@ -32,16 +42,14 @@ class LogMelGcc(Features):
         super().__init__(config, array, array.channels + len(array.pairs), config.mel_bands)
         self.mel = MelBank(config)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces = []
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         for spectrum in self.blocks(audio):
-            power = products(spectrum, spectrum)
-            level = decibels(self.mel(power))
-            correlation = torch.fft.irfft(cross_spectra(unit_phases(spectrum, power)), self.config.fft)
+            power, cross = whitened(spectrum)
+            correlation = torch.fft.irfft(cross, self.config.fft)
             after = self.bands // 2
             before = correlation[..., after - self.bands :]
-            pieces.append(torch.cat([level, torch.cat([before, correlation[..., :after]], -1) * GAIN], 1))
-        return torch.cat(pieces, 2)
+            correlation = torch.cat([before, correlation[..., :after]], -1) * GAIN
+            yield torch.cat([decibels(self.mel(power)), correlation], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each.
@@ -60,3 +68,13 @@ class LogMelGcc(Features):
         opposite = torch.where(opposite < self.bands, opposite, torch.arange(self.bands))
         swapped = pairs.swapped.to(features.device)[:, None, None]
         return torch.cat([level, torch.where(swapped, correlation[..., opposite], correlation)])
+
+
+def whitened(spectrum: Tensor) -> Whitened:
+    """Powers and whitened cross spectra of spectra (B, M, frames, bins)."""
+    if is_plain(spectrum):
+        from seld.features import gcc_compiled  # numba takes long to import
+
+        return Whitened(*gcc_compiled.powers_and_phases(spectrum, TINY))
+    power = products(spectrum, spectrum)
+    return Whitened(power, cross_spectra(unit_phases(spectrum, power)))

@@ -4,7 +4,7 @@ As in the DCASE baselines (Perotin et al., 2018; Cao et al., 2019), or with the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from seld.arrays import ARRAYS, Array, Symmetry
 from seld.features.config import FeatureConfig
 from seld.features.reverberation import expected_reverberation, fresh_share
-from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, products
+from seld.features.spectrogram import FLOOR, Features, MelBank, decibels, is_plain, products
 
 _DCASE_ENERGY = 1e-8  # what the DCASE baselines add to the energy of a bin
 _FAINT = 1e-6  # the least squared length of a bin's intensity vector, whose root has a slope then
@@ -47,17 +47,14 @@ class LogMelIntensity(Features):
         self.mel = MelBank(config)
         self.reverberation = expected_reverberation(config.hop)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces, past = [], None
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
+        past = None
         for spectrum in self.blocks(audio):
-            # Compiled loops know neither gradients nor GPUs.
-            plain = spectrum.device.type == "cpu" and spectrum.dtype == torch.complex64 and not spectrum.requires_grad
-            bins, past = (self._compiled_bins if plain else self._bins)(spectrum, past)
-            pieces.append(self.mel(bins))
-        power, intensity, direct = torch.cat(pieces, 2).split([4, 3, self.channels - 7], 1)
-        banded = self.config.intensity == "banded"
-        weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight
-        return torch.cat([decibels(power), intensity / weight, direct / self.mel.weight], 1)
+            bins, past = (self._compiled_bins if is_plain(spectrum) else self._bins)(spectrum, past)
+            power, intensity, direct = self.mel(bins).split([4, 3, self.channels - 7], 1)
+            banded = self.config.intensity == "banded"
+            weight = (power.sum(1, keepdim=True) / 2).clamp_min(FLOOR) if banded else self.mel.weight
+            yield torch.cat([decibels(power), intensity / weight, direct / self.mel.weight], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each."""

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -68,15 +68,14 @@ class LogMelSteered(Features):
         energy = torch.tensor(_coefficients(_inverse(array, frequencies)), dtype=torch.float32)
         self.register_buffer("energy", energy[self.bins], persistent=False)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces, past = [], None
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
+        past = None
         for spectrum in self.blocks(audio):
             power = products(spectrum, spectrum)
             level = power.mean(1, keepdim=True).clamp_min(FLOOR).log()
             share, past = fresh_share(level, past, self.reverberation)
             direct = self._direct(spectrum, power, share[:, 0])
-            pieces.append(torch.cat([decibels(self.mel(power)), direct], 1))
-        return torch.cat(pieces, 2)
+            yield torch.cat([decibels(self.mel(power)), direct], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each."""

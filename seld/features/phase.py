@@ -4,7 +4,7 @@ Phase differences as features of spatial sound: Wang, Le Roux, Hershey, ICASSP 2
 that there is no jump at 180 degrees). They are the phases of GCC-PHAT before its transform to lags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -33,8 +33,7 @@ class Phase(Features):
         self.bins = linear_bins(config, array)
         super().__init__(config, array, array.channels + 2 * len(array.pairs), self.bins.cutoff - self.bins.lowest)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces = []
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         for whole in self.blocks(audio):
             spectrum = whole[..., self.bins.lowest : self.bins.cutoff]
             power = products(spectrum, spectrum)
@@ -42,8 +41,7 @@ class Phase(Features):
             cross = cross_spectra(unit_phases(spectrum[..., low], power[..., low]))
             parts = torch.cat([cross.imag, cross.real], 1)
             parts = nn.functional.pad(parts, (0, self.bands - parts.shape[-1]))
-            pieces.append(torch.cat([decibels(power), parts], 1))
-        return torch.cat(pieces, 2)
+            yield torch.cat([decibels(power), parts], 1)
 
     def delays(self, directions: np.ndarray) -> np.ndarray:
         """Seconds (D, pairs) by which j hears a plane wave from unit vectors (D, 3) later than i, in the open.

@@ -8,7 +8,7 @@ Gan, "SALSA-Lite: A Fast and Effective Feature ...", ICASSP 2022 (arXiv 2111.081
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,16 +50,14 @@ class SalsaLite(Features):
         """metres of a phase difference of 1"""
         return self.distance.unit_m
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces = []
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
         for whole in self.blocks(audio):
             spectrum = whole[..., self.bins.lowest : self.bins.cutoff]
             low = spectrum[..., self.bins.spatial]
             cross = low[:, :1].conj() * low[:, 1:]
             distance = self.distance(cross.real, cross.imag)
             distance = nn.functional.pad(distance, (0, self.bands - distance.shape[-1]))
-            pieces.append(torch.cat([decibels(products(spectrum, spectrum)), distance], 1))
-        return torch.cat(pieces, 2)
+            yield torch.cat([decibels(products(spectrum, spectrum)), distance], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each."""
@@ -96,14 +94,13 @@ class Salsa(Features):
         """metres of a phase difference of 1; None for Ambisonics"""
         return self.distance.unit_m if self.distance else None
 
-    def forward(self, audio: Tensor) -> Tensor:
-        pieces, floor = [], None
+    def pieces(self, audio: Tensor) -> Iterator[Tensor]:
+        floor = None
         for spectrum in self.blocks(audio, _REACH):
             near = spectrum[..., self.bins.lowest : self.bins.upper]
             heard, floor = audible(_magnitude(near[:, 0]), self.config.signal_ratio, floor)
             cue = nn.functional.pad(self._cue(near, heard), (0, self.bands - near.shape[-1]))
-            pieces.append(torch.cat([*self._levels(spectrum[:, :, _REACH:-_REACH]), cue], 1))
-        return torch.cat(pieces, 2)
+            yield torch.cat([*self._levels(spectrum[:, :, _REACH:-_REACH]), cue], 1)
 
     def turn(self, features: Tensor, symmetries: Sequence[Symmetry]) -> Tensor:
         """Features (B, channels, ...) of the scenes turned by one symmetry each.

@@ -4,7 +4,9 @@ Spectra are computed and used block by block of frames, so that what lies betwee
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
@@ -15,8 +17,8 @@ from seld.features.config import FeatureConfig
 
 LEVEL_CENTRE_DB, LEVEL_SPREAD_DB = -40.0, 20.0  # bring usual recordings to about zero mean, unit variance
 FLOOR = 1e-10  # power; -100 dB
+TINY = 1e-20  # power of a bin that has no phase
 _BLOCK = 100  # frames; what is made of them stays in the cache, and the overhead of calls is small
-_TINY = 1e-20  # power of a bin that has no phase
 # How far the features of a stretch reach, in label frames: back to the decay that direct-path intensity expects and the
 # noise floor of SALSA, and ahead to the end of the transform's window. With so much more audio on both sides they are
 # those of the whole recording, but for the noise floor of SALSA, which remembers a little from longer ago.
@@ -30,8 +32,9 @@ class Features(nn.Module):
     frame: frame k is centred on sample (k + 1/2) hop. The first `inputs` channels are levels of the audio's
     channels, (dB - LEVEL_CENTRE_DB) / LEVEL_SPREAD_DB.
 
-    Each kind is a subclass with a `forward`, and with `turn(features, symmetries)`, which returns the features
-    (B, ...) of the scenes turned by one symmetry of the array each.
+    Each kind is a subclass with `pieces(audio)`, the features of one block of frames after the other, and with
+    `turn(features, symmetries)`, which returns the features (B, ...) of the scenes turned by one symmetry of the
+    array each.
     """
 
     has_vectors = False
@@ -45,9 +48,25 @@ class Features(nn.Module):
         window = nn.functional.pad(torch.hann_window(config.window), (before, config.fft - config.window - before))
         self.register_buffer("window", window, persistent=False)
 
+    def forward(self, audio: Tensor) -> Tensor:
+        if audio.requires_grad and torch.is_grad_enabled():
+            return torch.cat(list(self.pieces(audio)), 2)
+        # Without gradients each piece goes to its place while it is in the cache, and memory is half.
+        features, end = None, 0
+        for piece in self.pieces(audio):
+            if features is None:
+                features = piece.new_empty(*piece.shape[:2], self.feature_frames(audio.shape[-1]), self.bands)
+            begin, end = end, end + piece.shape[2]
+            features[:, :, begin:end] = piece
+        return features
+
     def label_frames(self, samples: int) -> int:
         """Number of label frames that cover so many samples."""
         return -(-samples // (self.config.hop * self.config.frames_per_label))
+
+    def feature_frames(self, samples: int) -> int:
+        """Number of feature frames in them."""
+        return self.label_frames(samples) * self.config.frames_per_label
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """(B, inputs, samples) -> complex (B, inputs, frames, bins); channels as in the audio."""
@@ -61,7 +80,7 @@ class Features(nn.Module):
         """
         if audio.ndim != 3 or audio.shape[1] != self.inputs or audio.shape[2] == 0:
             raise ValueError(f"audio must be (batch, {self.inputs}, samples), got {tuple(audio.shape)}")
-        frames = self.label_frames(audio.shape[-1]) * self.config.frames_per_label
+        frames = self.feature_frames(audio.shape[-1])
         for begin in range(0, frames, _BLOCK):
             first, end = begin - reach, min(begin + _BLOCK, frames) + reach
             inside = self._frames(audio, max(first, 0), min(end, frames))
@@ -80,6 +99,17 @@ class Features(nn.Module):
         return torch.fft.rfft(piece.unfold(-1, config.fft, config.hop) * self.window)
 
 
+class Triangles(NamedTuple):
+    """The part of a mel bank (bins, bands) that is not zero, band after band; a band may have no bins."""
+
+    begins: np.ndarray
+    """(bands,) the first bin of each band"""
+    places: np.ndarray
+    """(bands + 1,) where the weights of each band begin; where those of the last one end"""
+    weights: np.ndarray
+    """float32"""
+
+
 class MelBank(nn.Module):
     """(..., bins) -> (..., bands): sums of the bins under the triangles of the mel scale (Slaney).
 
@@ -95,6 +125,7 @@ class MelBank(nn.Module):
         )
         self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("weight", bank.sum(0).clamp_min(FLOOR), persistent=False)
+        self.triangles = _triangles(bank)
         self.begins = []
         for index, group in enumerate(bank.split(self._GROUP, 1)):
             used = group.any(1).nonzero().flatten().tolist() or [0]
@@ -102,11 +133,29 @@ class MelBank(nn.Module):
             self.register_buffer(f"group{index}", group[used[0] : used[-1] + 1].contiguous(), persistent=False)
 
     def forward(self, bins: Tensor) -> Tensor:
+        if is_plain(bins):
+            from seld.features import mel_compiled  # numba takes long to import
+
+            return mel_compiled.band_sums(bins, *self.triangles)
         groups = (getattr(self, f"group{index}") for index in range(len(self.begins)))
         parts = [
             bins[..., begin : begin + len(group)] @ group for begin, group in zip(self.begins, groups, strict=True)
         ]
         return torch.cat(parts, -1)
+
+
+def _triangles(bank: Tensor) -> Triangles:
+    used = [band.nonzero().flatten().tolist() or [0] for band in bank.T]
+    parts = [slice(bins[0], bins[-1] + 1) for bins in used]
+    places = np.cumsum([0, *(part.stop - part.start for part in parts)])
+    weights = torch.cat([band[part] for band, part in zip(bank.T, parts, strict=True)])
+    return Triangles(np.array([part.start for part in parts]), places, weights.numpy())
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether compiled loops can take it: they know neither gradients, nor GPUs, nor double precision."""
+    single = tensor.dtype in (torch.float32, torch.complex64)
+    return single and tensor.device.type == "cpu" and not tensor.requires_grad
 
 
 def decibels(power: Tensor) -> Tensor:
@@ -126,7 +175,7 @@ def products(a: Tensor, b: Tensor) -> Tensor:
 
 def unit_phases(spectrum: Tensor, power: Tensor) -> Tensor:
     """The spectrum, whose power is given, with all magnitudes 1; 0 stays 0."""
-    return spectrum * power.clamp_min(_TINY).rsqrt()
+    return spectrum * power.clamp_min(TINY).rsqrt()
 
 
 def cross_spectra(spectrum: Tensor) -> Tensor:
