@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the localizers that ship as `foa` and `mic`: sounds, scenes, training, scores. Started again, it goes on where
-# it stopped. Needs espeak-ng, fluidsynth and sound fonts (recipes/render_sounds.py --help), 25 GB of disk, 12 GB of
-# memory and about six hours on two cores.
+# it stopped. Needs espeak-ng, fluidsynth and sound fonts (recipes/render_sounds.py --help), 25 GB of disk, 10 GB of
+# memory and about four hours on two cores.
 #
 #     tools/make_localizers.sh [foa|mic ...]
 set -euo pipefail
@@ -9,18 +9,16 @@ cd "$(dirname "$0")/.."
 folder=data/localizers
 rooms=(--rt60_s "[0.15,1.0]" --snr_db "[5,30]" --distance_m "[0.5,5.0]" --room_max_m "[14,12,5.5]" --formats foa mic)
 rendered=("${rooms[@]}" --events $folder/sounds --synthetic 0.25)
-varied=("${rooms[@]}" --events $folder/sounds --synthetic 0.35 --variation 0.8)
 
 make_scenes() { python recipes/make_scenes.py --output "$folder/$1" --seed "$2" --clips "$3" --max_overlap "$4" --workers "$(nproc)" "${@:5}"; }
 
 python recipes/render_sounds.py --output $folder/sounds --hours 10.5 --workers "$(nproc)"
 make_scenes synthetic_3 101 240 3 "${rooms[@]}"
+make_scenes synthetic_2 102 160 2 "${rooms[@]}"
 make_scenes rendered_3 201 480 3 "${rendered[@]}"
-make_scenes varied_3 401 440 3 "${varied[@]}"
-make_scenes varied_2 402 280 2 "${varied[@]}"
+make_scenes rendered_2 202 320 2 "${rendered[@]}"
 make_scenes synthetic_validation 103 24 3 "${rooms[@]}" --split validation
 make_scenes rendered_validation 203 24 3 "${rendered[@]}" --split validation
-make_scenes varied_validation 403 24 3 "${varied[@]}" --split validation
 make_scenes test_2 301 40 2 "${rendered[@]}" --split test
 make_scenes test_3 302 40 3 "${rendered[@]}" --split test
 [ $# -gt 0 ] || set -- foa mic

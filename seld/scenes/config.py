@@ -25,8 +25,8 @@ class SceneConfig:
     synthetic: float = 0.0
     """with events: share of the sounds that the built-in synthesiser makes all the same, 0 to 1"""
     variation: float = 0.0
-    """share of the sounds that are made into others before they are heard: coloured, dying away, interrupted, with hiss
-    (0 to 1); tells a localizer more of what sounds there are than a folder of clean ones"""
+    """share of the sounds that are made into others before they are heard: darker, dying away, interrupted, with hiss,
+    as recordings are, 0 to 1"""
     formats: list[str] = field(default_factory=lambda: ["foa"])
     """arrays that hear every scene: foa, mic, stereo, names in configs/arrays or YAML files"""
     responses: str | None = None

@@ -1,7 +1,7 @@
 """Dry sounds made into others: struck and left to ring, interrupted, coloured, with the hiss of a recording.
 
 Synthesisers of speech and music give clean, bright sounds that keep their level. What people record is darker, dies
-away, pauses and hisses, and a localizer that never met such sounds misses much of them.
+away, pauses and hisses.
 """
 
 import numpy as np
