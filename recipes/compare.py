@@ -30,6 +30,7 @@ from seld.metrics.seeds import compare_seeds
 from seld.metrics.seeds_report import differences_table, flat, insert, scores_table
 from seld.plots import plot_intervals
 from seld.scenes import SPLITS
+from seld.training import resolved
 
 ARMS = {
     # plain regression: squared error of directions, reference n belongs to track n
@@ -139,7 +140,7 @@ def plan(options: Comparison) -> list[Planned]:
 
 
 def experiment(options: Comparison, overlap: int, arm: str, seed: int) -> Experiment:
-    """What train_doa.py runs."""
+    """What train_doa.py runs, and writes down: with the learning rate that it chooses."""
     common = {part.name: copy.deepcopy(getattr(options, part.name)) for part in fields(Experiment)}
     one = Experiment(**common)
     one.run_dir = options.run_dir / str(overlap) / f"{arm}-{seed}"
@@ -149,7 +150,7 @@ def experiment(options: Comparison, overlap: int, arm: str, seed: int) -> Experi
     for name, value in ARMS[arm].items():
         part, option = name.split(".")
         setattr(getattr(one, part), option, value)
-    return one
+    return resolved(one)
 
 
 def check(run: Planned) -> None:

@@ -19,6 +19,8 @@ from unittest import mock
 import pandas as pd
 import pytest
 
+from seld.training import resolved
+
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes/compare.py"
 # Stands for train_doa.py: keeps a diary, takes a while, and leaves what compare.py looks at.
@@ -107,6 +109,12 @@ def changes(one, base, prefix=""):
         elif value != base[name]:
             found[prefix + name] = value
     return found
+
+
+def test_a_run_is_planned_as_it_is_written_down():
+    recipe = load(RECIPE)
+    for one in recipe.plan(recipe.Comparison(seeds=[0], overlaps=[2])):
+        assert one.experiment == resolved(one.experiment)  # which train_doa.py writes to config.yaml
 
 
 def test_arms_differ_in_nothing_but_their_own_options():
