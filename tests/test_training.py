@@ -20,7 +20,7 @@ from seld.labels import read_rows, write_rows
 from seld.localizer import Localizer, LocalizerConfig
 from seld.run import Run
 from seld.training import TUNED, finetuning, remembered_clips, resolved, settle, split_clips
-from seld.training.validation import KEPT
+from seld.training.validation import KEPT, Validation, validate
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = LocalizerConfig(
@@ -143,6 +143,25 @@ class Side:
     def scores(self, share, threshold, protocol=""):
         found = dict.fromkeys(KEPT, 0.8) | {"LE": 10.0}
         return {name: value + self.slopes.get(name, 0) * share - abs(threshold - 0.3) for name, value in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("f20", "threshold"),
+    [
+        ({0.2: 0.8}, 0.2),  # a clear best
+        ({0.2: 0.796, 0.3: 0.8, 0.4: 0.798}, 0.2),  # as good as the best, and misses less
+        ({0.2: 0.79, 0.3: 0.8, 0.4: 0.798}, 0.3),
+        ({}, 0.1),  # nothing found at any
+    ],
+)
+def test_the_lowest_of_equally_good_thresholds_is_kept(model, monkeypatch, f20, threshold):
+    localizer = Localizer.from_pretrained(model)
+    monkeypatch.setattr(Validation, "__init__", lambda self, clips, data: None)
+    monkeypatch.setattr(Validation, "estimates", lambda self, localizer: {})
+    scores = lambda self, estimates, threshold, protocol="": dict.fromkeys(KEPT, f20.get(threshold, 0.0))  # noqa: E731
+    monkeypatch.setattr(Validation, "scores", scores)
+    found = validate(localizer, [], [])
+    assert localizer.threshold == found["threshold"] == threshold and found["F20"] == f20.get(threshold, 0.0)
 
 
 @pytest.mark.parametrize(
