@@ -10,17 +10,10 @@ these recipes may work on one folder. All other options are those of train_doa.p
 """
 
 import copy
-import fcntl
-import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from dataclasses import dataclass, field, fields
-from itertools import zip_longest
 from pathlib import Path
-from typing import IO, NamedTuple
 
 from seld import config
 from seld.clips import METADATA
@@ -31,6 +24,7 @@ from seld.metrics.seeds_report import differences_table, flat, insert, scores_ta
 from seld.plots import plot_intervals
 from seld.scenes import SPLITS
 from seld.training import resolved
+from seld.training.processes import Planned, check, finish
 
 ARMS = {
     # plain regression: squared error of directions, reference n belongs to track n
@@ -49,6 +43,7 @@ ARMS = {
     "accdoa": {"localizer.output": "accdoa"},
 }
 BASELINE = "hungarian"
+TRAIN = Path(__file__).with_name("train_doa.py")
 PANELS = {"LE": "LE (degrees)", "F20": "F20", "LR": "LR", "MOTA": "MOTA", "IDF1": "IDF1"}
 
 
@@ -86,32 +81,13 @@ class Comparison(Experiment):
                 raise ValueError(f"data.{name} must be left out, since scenes are made, got {getattr(self.data, name)}")
 
 
-class Planned(NamedTuple):
-    """One training run."""
+@dataclass(frozen=True, kw_only=True)
+class ArmRun(Planned):
+    """One training run of the comparison."""
 
     overlap: int
     arm: str
     seed: int
-    experiment: Experiment
-
-    @property
-    def folder(self) -> Path:
-        return self.experiment.run_dir
-
-    @property
-    def done(self) -> bool:
-        return (self.folder / "scores.json").is_file()
-
-    def __str__(self) -> str:
-        return f"{self.arm}-{self.seed} of {self.overlap} sources"
-
-
-class Working(NamedTuple):
-    """A run whose process has begun."""
-
-    planned: Planned
-    process: subprocess.Popen
-    since: float
 
 
 def main(options: Comparison) -> None:
@@ -121,7 +97,7 @@ def main(options: Comparison) -> None:
     if not options.summarize:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that processes are ended
         try:
-            train(runs, options.parallel)
+            finish(runs, TRAIN, options.parallel)
         except KeyboardInterrupt:
             sys.exit(130)
         finally:
@@ -129,10 +105,16 @@ def main(options: Comparison) -> None:
     summarize(options, runs)
 
 
-def plan(options: Comparison) -> list[Planned]:
+def plan(options: Comparison) -> list[ArmRun]:
     """All runs; those of the first seed come first, so that there is something to compare early."""
     return [
-        Planned(overlap, arm, seed, experiment(options, overlap, arm, seed))
+        ArmRun(
+            name=f"{arm}-{seed} of {overlap} sources",
+            experiment=experiment(options, overlap, arm, seed),
+            overlap=overlap,
+            arm=arm,
+            seed=seed,
+        )
         for seed in options.seeds
         for overlap in options.overlaps
         for arm in options.arms
@@ -153,108 +135,7 @@ def experiment(options: Comparison, overlap: int, arm: str, seed: int) -> Experi
     return resolved(one)
 
 
-def check(run: Planned) -> None:
-    """See that what is in the folder of a run, if it has begun, is of this configuration.
-
-    Raises:
-        ValueError: when it is not, with the first option that differs.
-    """
-    path, wanted = run.folder / "config.yaml", config.to_yaml(run.experiment)
-    if not (run.done or (run.folder / "last.ckpt").is_file()) or path.read_text() == wanted:
-        return
-    # An older file lacks the options that came later, which had then what is now their default.
-    found = config.to_yaml(config.parse(Experiment, "", ["--config", str(path)]))
-    for its, ours in zip_longest(found.splitlines(), wanted.splitlines(), fillvalue="nothing"):
-        if its != ours:
-            raise ValueError(f"{path}: made with {its.strip()}, not {ours.strip()}; choose another --run_dir")
-
-
-def train(runs: list[Planned], parallel: int) -> None:
-    """Finish all runs, `parallel` at once; what other processes are at is waited for.
-
-    Raises:
-        ValueError: when a run fails; the others are ended, and go on when this is started again.
-    """
-    waiting = [run for run in runs if not run.done]
-    working: list[Working] = []
-    try:
-        while waiting or working:
-            working = [one for one in working if not ended(one, len(runs) - len(waiting), len(runs))]
-            waiting = [run for run in waiting if not run.done]
-            for run in list(waiting):
-                if len(working) < parallel and (process := begin(run, parallel)):
-                    waiting.remove(run)
-                    working.append(Working(run, process, time.monotonic()))
-            time.sleep(0.2)
-    finally:
-        for one in working:
-            one.process.terminate()
-            one.process.wait()
-
-
-def begin(run: Planned, parallel: int) -> subprocess.Popen | None:
-    """The process of a run, or None while another one is at it or makes its scenes.
-
-    Locks are held by the process itself, so that they last exactly as long as it does, whatever becomes of this one.
-    """
-    locks = [lock(run.folder / "lock")]
-    if not scenes_are_there(run.experiment):
-        locks.append(lock(run.experiment.data.made / "lock"))
-    try:
-        if None in locks or run.done:  # another process may just have finished it
-            return None
-        with atomic_path(run.folder / "config.yaml") as temporary:
-            temporary.write_text(config.to_yaml(run.experiment))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = {"OMP_NUM_THREADS": str(max(1, cores // parallel))}
-        recipe = Path(__file__).with_name("train_doa.py")
-        with (run.folder / "output.txt").open("a") as output:
-            return subprocess.Popen(
-                [sys.executable, str(recipe), "--config", str(run.folder / "config.yaml")],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=threads | os.environ,
-                pass_fds=[held.fileno() for held in locks],
-            )
-    finally:
-        for held in locks:
-            if held is not None:
-                held.close()
-
-
-def lock(path: Path) -> IO | None:
-    """The file, locked until everybody who inherits it has closed it; None when somebody else holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def scenes_are_there(one: Experiment) -> bool:
-    wanted = dict(zip(SPLITS, (one.scenes.clips, one.data.validation_clips, one.data.test_clips), strict=True))
-    return all(len(list((one.data.made / split).glob(f"{METADATA}/*.csv"))) >= clips for split, clips in wanted.items())
-
-
-def ended(one: Working, number: int, total: int) -> bool:
-    """Whether a process is through, which is then said."""
-    code = one.process.poll()
-    if code is None:
-        return False
-    run = one.planned
-    if code:
-        lines = (run.folder / "output.txt").read_text().replace("\r", "\n").strip().splitlines()
-        raise ValueError(f"{run}: exit code {code}, {lines[-1] if lines else 'without a word'}")
-    scores = json.loads((run.folder / "scores.json").read_text())
-    figures = ", ".join(f"{name} {scores[name]:.3g}" for name in ("LE", "F20", "MOTA") if scores[name] is not None)
-    print(f"{run}: {figures} ({(time.monotonic() - one.since) / 60:.1f} min; {number} of {total} begun)", flush=True)
-    return True
-
-
-def summarize(options: Comparison, runs: list[Planned]) -> None:
+def summarize(options: Comparison, runs: list[ArmRun]) -> None:
     """Write the tables and the figure of all runs that are there."""
     results = {}
     for overlap in options.overlaps:
@@ -268,7 +149,7 @@ def summarize(options: Comparison, runs: list[Planned]) -> None:
             results[f"{overlap} sources"] = compare_seeds(reference, of_arms, "doa+mot", baseline=baseline)
     if not results:
         raise ValueError(f"{options.run_dir}: no finished runs of these arms, seeds and overlaps")
-    missing = [str(run) for run in runs if not run.done]
+    missing = [run.name for run in runs if not run.done]
     table = flat(results)
     text = page_text(options, results, missing)
     print(text)

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from seld.training import resolved
+from seld.training.processes import begin
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes/compare.py"
@@ -123,7 +124,8 @@ def test_arms_differ_in_nothing_but_their_own_options():
     assert len(runs) == 42 and len({one.folder for one in runs}) == 42
     assert [one.seed for one in runs] == [0] * 14 + [1] * 14 + [2] * 14
     for one in runs:
-        base = next(other for other in runs if other[:3] == (one.overlap, "hnet_detached", 0))  # the defaults
+        name = f"hnet_detached-0 of {one.overlap} sources"  # the defaults
+        base = next(other for other in runs if other.name == name)
         found = changes(asdict(one.experiment), asdict(base.experiment))
         assert found.pop("run_dir", base.folder) == Path(f"runs/seld/{one.overlap}/{one.arm}-{one.seed}")
         assert found.pop("seed", 0) == one.seed
@@ -205,8 +207,8 @@ def test_a_run_that_another_process_is_at_is_waited_for(folder):
     options.scenes.clips, options.data.made = 2, Path("data")
     options.data.validation_clips = options.data.test_clips = 1
     (planned,) = recipe.plan(options)
-    process = recipe.begin(planned, 1)
-    assert process is not None and recipe.begin(planned, 1) is None
+    process = begin(planned, Path("recipes/train_doa.py"), 1)
+    assert process is not None and begin(planned, Path("recipes/train_doa.py"), 1) is None
     assert "`pit`" in run(*given)
     assert process.wait() == 0 and begun() == ["pit-0"]
 
