@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from seld.geometry import angular_distance, axis_symmetries, normalize
 from seld.localizer.heads import CandidateHead, NeighbourAttention
@@ -8,9 +9,9 @@ from seld.localizer.peaks import PeakFinder
 STATE, MAPS, BANDS = 6, 5, 32
 
 
-def head(tracks=2, seed=0, trained=False):
+def head(tracks=2, seed=0, trained=False, guess=False):
     torch.manual_seed(seed)
-    made = CandidateHead(STATE, MAPS, tracks, peaks=4, size=16, layers=2)
+    made = CandidateHead(STATE, MAPS, tracks, peaks=4, size=16, layers=2, guess=guess)
     if trained:  # nothing left at its careful start
         for weight in made.parameters():
             weight.data += 0.1 * torch.randn(weight.shape)
@@ -48,6 +49,21 @@ def test_a_pause_is_bridged_from_the_frames_around():
     doa, _ = head()(*inputs(bands), PeakFinder(4)(bands))
     second = torch.rad2deg(angular_distance(doa[0, :, 1], torch.tensor([0.6, 0.0, 0.8])))
     assert second.max() < 5
+
+
+def test_a_guess_stands_where_there_is_no_peak():
+    bands, made = two_sources(), head(guess=True)
+    for weight in made.guess.parameters():
+        nn.init.zeros_(weight)
+    made.guess[-1].bias.data = torch.tensor([-1.0, 0, 0, 0, 0, -1])  # one for each track
+    doa, _ = made(*inputs(bands), PeakFinder(4)(bands))
+    assert angular_distance(doa[:, :, 0], torch.tensor([0.0, 1, 0])).max() < 0.1  # peaks are the higher ones
+    nn.init.constant_(made.score.weight, 1.0)
+    made.rank.data[-2] = 10.0  # the first guess is taken for the best candidate
+    doa, clues = made(*inputs(bands), PeakFinder(4)(bands))
+    assert angular_distance(doa[:, :, 0], torch.tensor([-1.0, 0, 0])).max() < 0.1
+    (doa[..., 2].sum() + clues.sum()).backward()
+    assert made.guess[-1].bias.grad.view(2, 3).norm(dim=1).min() > 0
 
 
 def test_directions_turn_with_the_scene_and_clues_stay():

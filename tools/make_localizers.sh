@@ -8,15 +8,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=data/localizers
 rooms=(--rt60_s "[0.15,1.0]" --snr_db "[5,30]" --distance_m "[0.5,5.0]" --room_max_m "[14,12,5.5]" --formats foa mic)
+training=(--variation 0.5)
 rendered=("${rooms[@]}" --events $folder/sounds --synthetic 0.25)
 
 make_scenes() { python recipes/make_scenes.py --output "$folder/$1" --seed "$2" --clips "$3" --max_overlap "$4" --workers "$(nproc)" "${@:5}"; }
 
 python recipes/render_sounds.py --output $folder/sounds --hours 10.5 --workers "$(nproc)"
-make_scenes synthetic_3 101 240 3 "${rooms[@]}"
-make_scenes synthetic_2 102 160 2 "${rooms[@]}"
-make_scenes rendered_3 201 480 3 "${rendered[@]}"
-make_scenes rendered_2 202 320 2 "${rendered[@]}"
+make_scenes synthetic_3 101 240 3 "${rooms[@]}" "${training[@]}"
+make_scenes synthetic_2 102 160 2 "${rooms[@]}" "${training[@]}"
+make_scenes rendered_3 201 480 3 "${rendered[@]}" "${training[@]}"
+make_scenes rendered_2 202 320 2 "${rendered[@]}" "${training[@]}"
 make_scenes synthetic_validation 103 24 3 "${rooms[@]}" --split validation
 make_scenes rendered_validation 203 24 3 "${rendered[@]}" --split validation
 make_scenes test_2 301 40 2 "${rendered[@]}" --split test

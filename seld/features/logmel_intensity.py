@@ -37,11 +37,10 @@ class LogMelIntensity(Features):
     Merimaa and Pulkki, JAES 2005) and by the share of its energy that no earlier, decaying sound explains.
     """
 
-    has_vectors = True
-
     def __init__(self, config: FeatureConfig | None = None, array: Array = ARRAYS["foa"]):
         config = config or FeatureConfig()
-        super().__init__(config, array, 10 if config.direct else 7, config.mel_bands)
+        self.vectors = 2 if config.direct else 1
+        super().__init__(config, array, 4 + 3 * self.vectors, config.mel_bands)
         if array.kind != "foa":
             raise ValueError(f"features.array must be Ambisonics for logmel_intensity, got {array.name}")
         self.mel = MelBank(config)

@@ -42,7 +42,7 @@ class LogMelSteered(Features):
     high for that, from 1.2 wavelengths across the array on.
     """
 
-    has_vectors = True
+    vectors = 1
 
     def __init__(self, config: FeatureConfig, array: Array):
         if array.kind not in ("open", "sphere"):

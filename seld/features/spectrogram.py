@@ -37,8 +37,9 @@ class Features(nn.Module):
     array each.
     """
 
-    has_vectors = False
-    """whether the last three channels are vectors x, y, z towards where the sound of a band comes from directly"""
+    vectors = 0
+    """kinds of vectors x, y, z that the channels end with, towards where the sound of a band comes from; the last kind
+    leaves out what does not come directly"""
 
     def __init__(self, config: FeatureConfig, array: Array, channels: int, bands: int):
         super().__init__()

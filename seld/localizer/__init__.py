@@ -17,10 +17,11 @@ from seld.arrays import Array
 from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
 from seld.localizer.files import array_from, check_finite, find_model, threshold_from
-from seld.localizer.heads import CandidateHead, LinearHead, Trust, perceptron
+from seld.localizer.heads import CandidateHead, LinearHead, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
 from seld.localizer.rows import Estimate, estimated_rows, joined, merge_duplicates, stream_rows, tracked_rows
 from seld.localizer.streaming import BLOCK_S, CONTEXT_S, Read, Stretch, Stretches, in_blocks
+from seld.localizer.trust import Trust
 from seld.weights import read_weights, save_weights
 
 __all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "stream_rows", "tracked_rows"]
@@ -57,6 +58,11 @@ class LocalizerConfig:
     """channels that describe a candidate direction, a multiple of 4"""
     candidate_layers: int = 2
     """times that candidates look at their neighbours"""
+    guess: bool = False
+    """whether the recurrent state adds a direction for each track to the candidates of each frame; better, and half as
+    much work again"""
+    trust_size: int = 0
+    """channels of the network that says how far each cell's vector is believed; 0: a single filter says it"""
     dropout: float = 0.0
     """share of channels dropped after each block"""
 
@@ -67,6 +73,8 @@ class LocalizerConfig:
         for name in ("tracks", "recurrent_layers", "recurrent_units", "candidate_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
+        if self.trust_size < 0:
+            raise ValueError(f"localizer.trust_size must be >= 0, got {self.trust_size}")
         if self.candidate_size % 4:
             raise ValueError(f"localizer.candidate_size must be a multiple of 4, got {self.candidate_size}")
         if not 0 <= self.dropout < 1:
@@ -116,9 +124,9 @@ class Localizer(nn.Module):
         )
         state, local = config.recurrent_units * (2 if config.merge == "concatenate" else 1), config.filters[0]
         if chooses:
-            self.trust = Trust()
+            self.trust = Trust(self.features.vectors, config.trust_size)
             sizes = (config.tracks, self.peaks.count, config.candidate_size, config.candidate_layers)
-            self.direction = CandidateHead(state, local, *sizes)
+            self.direction = CandidateHead(state, local, *sizes, config.guess)
         else:
             self.direction = LinearHead(state, config.linear_layers, config.tracks)
         clues = self.direction.clues if chooses else 0
@@ -226,7 +234,7 @@ class Localizer(nn.Module):
 
     def _check_features(self) -> None:
         config, features = self.config, self.features
-        if config.head == "candidates" and not features.has_vectors:
+        if config.head == "candidates" and features.vectors == 0:
             raise ValueError(
                 f"localizer.head must be linear, since candidates needs the direction vectors of features.kind "
                 f"logmel_intensity or logmel_steered, got features.kind {features.config.kind}"

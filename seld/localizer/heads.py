@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seld.geometry import normalize
-from seld.localizer.peaks import WINDOW, Peaks, axes_of, density, shift, spectra, windows
+from seld.localizer.peaks import WINDOW, Peaks, axes_of, density, shift, smoothed, spectra, windows
 
 _HIDDEN = 128  # units of the linear layers, as in DOAnet
 _REACH = 20  # label frames before and after a frame whose candidates it sees
@@ -22,26 +22,6 @@ _GROUPS = 16  # groups of bands that the spectrum of a candidate is described by
 _FAR = -math.inf  # score of what is out of reach
 _KERNELS = ((3.0, 20.0), (8.0, 5.0), (20.0, 5.0), (20.0, 15.0))
 """sharpness in direction and label frames of decay of each attention head, at the start"""
-
-
-class Trust(nn.Module):
-    """Features (B, C, T x s, F) -> the last three of their channels, each vector made longer or shorter.
-
-    How far a cell's vector is to be believed is learned from the level and the directness around it, in time and
-    in frequency: onsets, say, come from the source, and what follows from the walls. None is changed at the start.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.filter = nn.Conv2d(2, 1, (7, 3), padding=(3, 1))
-        nn.init.zeros_(self.filter.weight)
-        nn.init.zeros_(self.filter.bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        vectors = features[:, -3:]
-        length = vectors.square().sum(1, keepdim=True).clamp_min(1e-12).sqrt()  # `norm` takes 80 times as long
-        seen = torch.cat([features[:, :1], length], 1)
-        return vectors * (2 * self.filter(seen).sigmoid())
 
 
 class LinearHead(nn.Module):
@@ -71,13 +51,21 @@ class Candidates(NamedTuple):
 class CandidateHead(nn.Module):
     """Directions of M tracks as attention-weighted means of candidates, drawn to the cluster of vectors next to them.
 
+    With `guess` the recurrent state adds M directions to the peaks of each frame, for where noise or an early
+    reflection leaves no peak at a source, or leaves it at a wrong place.
+
     The first track goes to what is scored highest, the next look away from where the former ones look, so that at
     the start of training track m follows the m-th highest peak. Scores fall with the distance in time.
     """
 
-    def __init__(self, state: int, maps: int, tracks: int, peaks: int, size: int, layers: int):
+    def __init__(self, state: int, maps: int, tracks: int, peaks: int, size: int, layers: int, guess: bool = False):
         super().__init__()
         self.tracks = tracks
+        if guess:
+            self.guess = perceptron(state, 1, 3 * tracks)
+            self.rank = nn.Parameter(torch.zeros(peaks + tracks, size))  # tells peaks and guesses apart
+        else:
+            self.guess = None
         self.describe = nn.Sequential(nn.Linear(2 * _GROUPS + 3, size), nn.ReLU(), nn.Linear(size, size))
         self.local = nn.Linear(maps, size)
         self.context = nn.Linear(state, size)
@@ -104,6 +92,11 @@ class CandidateHead(nn.Module):
             bands: (B, T, F, 3) intensity vectors.
             peaks: of each frame.
         """
+        near = windows(bands, WINDOW)
+        if self.guess is not None:
+            guess = normalize(self.guess(state).unflatten(-1, (-1, 3)))
+            height = (density(guess, near) / WINDOW).log1p()
+            peaks = Peaks(peaks.histogram, torch.cat([peaks.doa, guess], 2), torch.cat([peaks.height, height], 2))
         candidates = self._candidates(state, maps, bands.detach(), peaks)
         scores = self._scores(state, candidates, peaks.height.flatten(1, 2))
         doa, clues, taken = [], [], 0.0
@@ -116,14 +109,12 @@ class CandidateHead(nn.Module):
             cosine = doa[-1] @ candidates.doa.transpose(-1, -2)
             taken = taken + self.apart_weight * (self.log_apart.exp() * (cosine - 1)).exp()
         start = torch.stack(doa, 2)
-        near = windows(bands, WINDOW)
         moved = shift(start, near, axes_of(near), self.log_sharpness.exp(), self.log_inertia.exp(), steps=2)
         return moved, torch.cat([*clues, _seen(moved.detach(), near.detach(), bands.detach())], -1)
 
     def _candidates(self, state: Tensor, maps: Tensor, bands: Tensor, peaks: Peaks) -> Candidates:
         now = spectra(peaks.doa, bands)
-        around = functional.avg_pool1d(bands.flatten(2).transpose(1, 2), WINDOW, 1, WINDOW // 2)
-        around = spectra(peaks.doa, around.transpose(1, 2).unflatten(-1, bands.shape[-2:]))
+        around = spectra(peaks.doa, smoothed(bands.flatten(2)).view_as(bands))
         spectrum = torch.cat([now, around], 2).flatten(0, 1)
         spectrum = functional.adaptive_avg_pool1d(spectrum, _GROUPS).unflatten(0, bands.shape[:2])
         description = [
@@ -136,7 +127,10 @@ class CandidateHead(nn.Module):
         share = spectrum[:, :, : now.shape[2]]
         share = share / share.sum(-1, keepdim=True).clamp_min(1e-4)
         code = self.describe(torch.cat(description, -1)) + self.local(share @ local)
-        code = (code + self.context(state).unsqueeze(2)).flatten(1, 2)
+        code = code + self.context(state).unsqueeze(2)
+        if self.guess is not None:
+            code = code + self.rank
+        code = code.flatten(1, 2)
         doa = peaks.doa.flatten(1, 2)
         frame = torch.arange(state.shape[1], device=state.device).repeat_interleave(peaks.doa.shape[2])
         for layer in self.layers:

@@ -50,7 +50,7 @@ class PeakFinder(nn.Module):
     @torch.no_grad()
     def forward(self, bands: Tensor) -> Peaks:
         now = density(self.grid, bands)  # (B, T, directions)
-        around = functional.avg_pool1d(now.transpose(1, 2), WINDOW, 1, WINDOW // 2).transpose(1, 2)
+        around = smoothed(now)
         near = windows(bands, WINDOW)
         axes = axes_of(near)
         left, peaks, heights = around, [], []
@@ -95,6 +95,11 @@ def shift(
 def axes_of(vectors: Tensor) -> Tensor:
     """Unit vectors (..., 3, n), or zeros, of vectors (..., n, 3)."""
     return (vectors / _length(vectors).clamp_min(_TINY)).transpose(-1, -2)
+
+
+def smoothed(values: Tensor) -> Tensor:
+    """(B, T, C) -> (B, T, C): the mean over a window around each frame; there is nothing beyond the ends."""
+    return functional.avg_pool1d(values.transpose(1, 2), WINDOW, 1, WINDOW // 2).transpose(1, 2)
 
 
 def windows(bands: Tensor, size: int) -> Tensor:
