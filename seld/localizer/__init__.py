@@ -6,9 +6,8 @@ intensity vectors (peaks.py, heads.py).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from seld.arrays import Array
 from seld.features import FeatureConfig, build_features
 from seld.geometry import normalize
+from seld.localizer.config import LocalizerConfig
 from seld.localizer.files import array_from, check_finite, find_model, threshold_from
 from seld.localizer.heads import CandidateHead, LinearHead, perceptron
 from seld.localizer.peaks import PeakFinder, band_vectors
@@ -27,58 +27,6 @@ from seld.weights import read_weights, save_weights
 __all__ = ["Estimate", "Localizer", "LocalizerConfig", "estimated_rows", "stream_rows", "tracked_rows"]
 
 _KIND = "seld.localizer"
-
-
-@dataclass
-class LocalizerConfig:
-    """Sizes of the localizer; the defaults train well on two cores."""
-
-    tracks: int = 2
-    """estimated tracks M: the most sources that can be followed at once"""
-    filters: list[int] = field(default_factory=lambda: [24, 48, 48])
-    """output channels of each 3x3 convolution block"""
-    time_pool: list[int] = field(default_factory=lambda: [5, 1, 1])
-    """max pooling over time after each block; the product must be features.frames_per_label"""
-    frequency_pool: list[int] = field(default_factory=lambda: [4, 2, 2])
-    """max pooling over mel bands after each block"""
-    recurrent_layers: int = 2
-    """bidirectional GRU layers"""
-    recurrent_units: int = 96
-    """units per direction"""
-    merge: Literal["concatenate", "multiply"] = "concatenate"
-    """how the two directions of the last recurrent layer are joined (DOAnet multiplies them)"""
-    linear_layers: int = 1
-    """hidden linear layers of each head"""
-    head: Literal["candidates", "linear"] = "candidates"
-    """directions by choice among peaks of the direction vectors in the features, or by plain regression (DOAnet)"""
-    output: Literal["tracks", "accdoa"] = "tracks"
-    """what a track says: a direction and an activity, trained through an assignment; or a vector as long as it is
-    active, trained with ADPIT, of which those that answer the same source are merged"""
-    candidate_size: int = 48
-    """channels that describe a candidate direction, a multiple of 4"""
-    candidate_layers: int = 2
-    """times that candidates look at their neighbours"""
-    guess: bool = False
-    """whether the recurrent state adds a direction for each track to the candidates of each frame; better, and half as
-    much work again"""
-    trust_size: int = 0
-    """channels of the network that says how far each cell's vector is believed; 0: a single filter says it"""
-    dropout: float = 0.0
-    """share of channels dropped after each block"""
-
-    def __post_init__(self):
-        sizes = (len(self.filters), len(self.time_pool), len(self.frequency_pool))
-        if len(set(sizes)) != 1:
-            raise ValueError(f"localizer.filters, time_pool and frequency_pool need equal lengths, got {sizes}")
-        for name in ("tracks", "recurrent_layers", "recurrent_units", "candidate_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
-        if self.trust_size < 0:
-            raise ValueError(f"localizer.trust_size must be >= 0, got {self.trust_size}")
-        if self.candidate_size % 4:
-            raise ValueError(f"localizer.candidate_size must be a multiple of 4, got {self.candidate_size}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"localizer.dropout must be in [0, 1), got {self.dropout}")
 
 
 class Localizer(nn.Module):
