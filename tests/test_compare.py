@@ -124,7 +124,7 @@ def test_arms_differ_in_nothing_but_their_own_options():
     assert len(runs) == 42 and len({one.folder for one in runs}) == 42
     assert [one.seed for one in runs] == [0] * 14 + [1] * 14 + [2] * 14
     for one in runs:
-        name = f"hnet_detached-0 of {one.overlap} sources"  # the defaults
+        name = f"hungarian-0 of {one.overlap} sources"  # the defaults
         base = next(other for other in runs if other.name == name)
         found = changes(asdict(one.experiment), asdict(base.experiment))
         assert found.pop("run_dir", base.folder) == Path(f"runs/seld/{one.overlap}/{one.arm}-{one.seed}")

@@ -51,10 +51,10 @@ class FixedOrder:
 class AssignmentConfig:
     """Which layer training goes through."""
 
-    kind: Kind = "hnet"
-    """hnet: frozen deep Hungarian network; sinkhorn: entropic, implicit gradient; hungarian: exact, frame by
-    frame; pit: exact, one permutation per clip; sliding_pit: exact, on the last frames; prob_pit: mean over
-    permutations; sinkpit: entropic, per clip; none: fixed order"""
+    kind: Kind = "hungarian"
+    """hungarian: exact, frame by frame, the best in docs/comparison.md; sinkhorn: entropic, implicit gradient;
+    hnet: frozen deep Hungarian network; pit: exact, one permutation per clip; sliding_pit: exact, on the last
+    frames; prob_pit: mean over permutations; sinkpit: entropic, per clip; none: fixed order"""
     hnet: str = "hnet"
     """shipped Hnet by name, or a weights file"""
     activity_weight: float = 0.5
