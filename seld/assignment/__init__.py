@@ -52,7 +52,7 @@ class AssignmentConfig:
     """Which layer training goes through."""
 
     kind: Kind = "hungarian"
-    """hungarian: exact, frame by frame, the best in docs/comparison.md; sinkhorn: entropic, implicit gradient;
+    """hungarian: exact, frame by frame; none is better in docs/comparison.md; sinkhorn: entropic, implicit gradient;
     hnet: frozen deep Hungarian network; pit: exact, one permutation per clip; sliding_pit: exact, on the last
     frames; prob_pit: mean over permutations; sinkpit: entropic, per clip; none: fixed order"""
     hnet: str = "hnet"
