@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from seld.features import FeatureConfig, build_features
+from seld.localizer import Estimate, Localizer, LocalizerConfig
 from seld.localizer.trust import Trust
 
 
@@ -72,3 +73,30 @@ def test_features_tell_how_many_kinds_of_vectors_they_end_with():
     for (direct, kind), wanted in kinds.items():
         assert build_features(FeatureConfig(kind=kind, direct=direct)).vectors == wanted
     assert build_features(FeatureConfig(kind="logmel_steered", array="mic")).vectors == 1
+
+
+@pytest.mark.parametrize(("kind", "array"), [("logmel_intensity", "foa"), ("logmel_steered", "mic")])
+def test_a_localizer_with_trust_and_guesses_is_trained_saved_and_read(tmp_path, kind, array):
+    sizes = {
+        "filters": [4, 4],
+        "time_pool": [5, 1],
+        "frequency_pool": [8, 2],
+        "recurrent_units": 8,
+        "candidate_size": 8,
+    }
+    features = build_features(FeatureConfig(kind=kind, array=array))
+    config = LocalizerConfig(**sizes, guess=True, trust_size=4)
+    localizer = Localizer(config, features.config, features.array)
+    audio = 0.1 * torch.randn(4, 24000)
+    estimate = Estimate(*localizer(localizer.features(audio[None])))
+    (estimate.activity_logit.sum() + estimate.doa.sum()).backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in localizer.parameters())
+    localizer.save(tmp_path / "made.safetensors")
+    read = Localizer.from_pretrained(tmp_path / "made.safetensors")
+    assert read.config == config
+    torch.testing.assert_close(read.locate(audio), localizer.eval().locate(audio))
+
+
+def test_a_negative_size_is_refused():
+    with pytest.raises(ValueError, match=r"localizer.trust_size must be >= 0, got -1"):
+        LocalizerConfig(trust_size=-1)
