@@ -102,7 +102,7 @@ def main(options: Config) -> None:
         maps = images(options)
         cost = pixel_cost(*maps.shape[1:])
     mass = to_mass(maps, options.inputs)
-    run = Run(options.run_dir, config.to_yaml(options))
+    run = Run(options.run_dir, options)
     weights = torch.tensor(options.weights, dtype=torch.float64) / sum(options.weights)
     began = time.perf_counter()
     snapshots, log = descend(cost, mass, weights, options)

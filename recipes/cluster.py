@@ -81,7 +81,7 @@ def main(options: Config) -> None:
     if clusters > len(images):
         raise ValueError(f"clusters must be at most the number of images ({len(images)}), got {clusters}")
     cost, mass = pixel_cost(*images.shape[1:]), to_mass(images, names)
-    run = Run(options.run_dir, config.to_yaml(options))
+    run = Run(options.run_dir, options)
     began = time.perf_counter()
     generator = torch.Generator().manual_seed(options.seed)
     runs = [cluster_images(cost, mass, clusters, options, generator) for _ in range(options.starts)]

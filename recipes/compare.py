@@ -79,6 +79,8 @@ class Comparison(Experiment):
         for name in ("folder", *SPLITS):
             if getattr(self.data, name) is not None:
                 raise ValueError(f"data.{name} must be left out, since scenes are made, got {getattr(self.data, name)}")
+        if self.model is not None:
+            raise ValueError(f"model must be left out, since all arms start anew, got {self.model}")
 
 
 @dataclass(frozen=True, kw_only=True)

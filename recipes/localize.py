@@ -55,7 +55,13 @@ class Config:
 def main(options: Config) -> None:
     if not options.input.exists():
         raise FileNotFoundError(f"{options.input}: no such file or folder")
-    localizer = Localizer.from_pretrained(options.model).to(options.device)
+    if options.input.is_file() and options.output.is_dir():
+        raise ValueError(f"{options.output}: expected a file for the rows of one recording, this is a folder")
+    localizer = Localizer.from_pretrained(options.model)
+    try:
+        localizer.to(options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {options.device} cannot be used: {str(error).splitlines()[0]}") from None
     if options.threshold is not None:
         localizer.threshold = options.threshold
     if options.input.is_file():

@@ -40,6 +40,7 @@ from seld.scenes import SPLITS
 from seld.training import REMEMBERED, TUNED, remembered_clips, resolved, settle, split_clips, validate
 
 FITTED = SPLITS[:2]
+CHANGEABLE = ("run_dir", "data.workers", "data.loaders", "features.cache", "features.cache_dir")  # when it goes on
 CURVES = {
     "LE of validation (degrees)": ["LE"],
     "scores of validation": ["F20", "LR", "LP", "MOTA"],
@@ -51,14 +52,18 @@ def main(options: Experiment) -> None:
     torch.set_flush_denormal(True)  # small Sinkhorn temperatures make denormals, which are slow
     options = resolved(options)
     train = options.train
-    fabric = Fabric(
-        accelerator=train.accelerator,
-        devices=train.devices,
-        num_nodes=train.machines,
-        precision=train.precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=train.accelerator,
+            devices=train.devices,
+            num_nodes=train.machines,
+            precision=train.precision,
+        )
+    except RuntimeError as error:
+        raise ValueError(f"train.accelerator {train.accelerator} cannot be used: {error}") from None
     fabric.launch()
-    run = Run(options.run_dir, config.to_yaml(options))
+    # A fine-tuning was settled when it was through; anything else may be trained for longer.
+    run = Run(options.run_dir, options, CHANGEABLE if options.model else (*CHANGEABLE, "train.epochs"))
     with fabric.rank_zero_first():
         clips = {split: split_clips(options, split) for split in SPLITS}
         if options.model:
@@ -85,7 +90,7 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
         localizer.load_state_dict(state["localizer"])
         optimizer.load_state_dict(state["optimizer"])
         done, history = state["epochs"], state["history"]
-    if done == train.epochs:
+    if done >= train.epochs:
         return
     with fabric.rank_zero_first():  # the others find its cache
         kept = (localizer.features, localizer.config.tracks, options.features)

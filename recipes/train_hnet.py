@@ -89,7 +89,7 @@ class Config:
 
 def main(options: Config) -> None:
     torch.set_flush_denormal(True)  # messages at low temperature make denormals, which are slow
-    run = Run(options.run_dir, config.to_yaml(options))
+    run = Run(options.run_dir, options)
     print(balance_table(*balance(options.data, options.seed)))
     began = time.perf_counter()
     train(options, run)

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -60,6 +60,23 @@ def parse(
 def to_yaml(config: Any) -> str:
     """The whole configuration as YAML, which `--config` reads back."""
     return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def check_same(path: Path, config: Any, but: Collection[str] = ()) -> None:
+    """See that a file that `to_yaml` wrote has the same options, all but those that are named ("train.epochs").
+
+    Raises:
+        ValueError: names the file and the first option that differs. What the file lacks came later, and was then
+            what is now its default.
+    """
+    try:
+        found = parse(type(config), "", ["--config", str(path)])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    its, ours = (_flat(_plain(dataclasses.asdict(one))) for one in (found, config))
+    for name, value in ours.items():
+        if its.get(name) != value and name not in but:
+            raise ValueError(f"{path}: made with {name} {its.get(name)}, not {value}; choose another --run_dir")
 
 
 def run(
@@ -137,6 +154,14 @@ def _check_yaml(path: Path) -> None:
         yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         raise ValueError(f"{path}:{error.problem_mark.line + 1}: {error.problem}") from None
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Options of all sections, by names with dots."""
+    found = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from seld.assignment import AssignmentConfig
 from seld.clips import CachedFeatureConfig, SegmentConfig
-from seld.command import parse, run, to_yaml
+from seld.command import check_same, parse, run, to_yaml
 from seld.labels import FORMATS
 from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
@@ -16,7 +16,17 @@ from seld.scenes import SPLITS, SceneConfig
 LEARNING_RATE = 3e-3
 FINE_TUNING_RATE = 3e-4  # far enough for new rooms and microphones, near enough to the weights that it starts from
 
-__all__ = ["FINE_TUNING_RATE", "LEARNING_RATE", "DataConfig", "Experiment", "TrainConfig", "parse", "run", "to_yaml"]
+__all__ = [
+    "FINE_TUNING_RATE",
+    "LEARNING_RATE",
+    "DataConfig",
+    "Experiment",
+    "TrainConfig",
+    "check_same",
+    "parse",
+    "run",
+    "to_yaml",
+]
 
 
 @dataclass
@@ -61,6 +71,12 @@ class DataConfig:
             raise ValueError(f"data.format must be one of {', '.join(FORMATS)}, got {self.format}")
         if self.loaders is not None and self.loaders < 0:
             raise ValueError(f"data.loaders must be >= 0, got {self.loaders}")
+        for name in ("validation_clips", "test_clips"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.{name} must be >= 1, got {getattr(self, name)}")
+        for name in ("folder", *SPLITS, "remember"):
+            if getattr(self, name) is not None and not getattr(self, name):
+                raise ValueError(f"data.{name} must name a folder, got none")
         shared = [split for split in SPLITS if self.folder is not None and getattr(self, split) is None]
         for split in shared:
             if getattr(self, f"{split}_folds") is None:
@@ -83,7 +99,7 @@ class TrainConfig:
     """The optimization."""
 
     epochs: int = 20
-    """passes over the training clips"""
+    """passes over the training clips; a run that is through is trained on when it is started again with more"""
     batch: int = 8
     """segments per step and device"""
     learning_rate: float | None = None
@@ -108,6 +124,10 @@ class TrainConfig:
                 raise ValueError(f"train.{name} must be >= 1, got {getattr(self, name)}")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.learning_rate:g}")
+        if not self.gradient_clip > 0:
+            raise ValueError(f"train.gradient_clip must be above 0, got {self.gradient_clip:g}")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"train.weight_decay must be >= 0, got {self.weight_decay:g}")
 
 
 @dataclass

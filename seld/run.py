@@ -9,6 +9,7 @@ scores.json         the final table
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,27 @@ import pandas as pd
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from seld.command import check_same, to_yaml
 from seld.files import atomic_path, write_json
 
 
 class Run:
     """The folder of one training run.
 
+    Args:
+        options: the configuration, a dataclass.
+        changeable: names of options that may be others when a run goes on.
+
     Raises:
-        ValueError: when the folder holds a run of another configuration.
+        ValueError: when the folder holds a run of another configuration, with the first option that differs.
     """
 
-    def __init__(self, folder: str | Path, config_yaml: str):
+    def __init__(self, folder: str | Path, options: Any, changeable: Collection[str] = ()):
         self.folder = Path(folder)
         path = self.folder / "config.yaml"
-        if path.is_file() and self.checkpoint.is_file() and path.read_text() != config_yaml:
-            raise ValueError(f"{path}: the run in this folder has another configuration; choose another --run_dir")
-        self.write("config.yaml", config_yaml)
+        if path.is_file() and self.checkpoint.is_file():
+            check_same(path, options, changeable)
+        self.write("config.yaml", to_yaml(options))
 
     @property
     def checkpoint(self) -> Path:

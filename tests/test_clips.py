@@ -5,7 +5,7 @@ import torch
 
 from seld.arrays import Array
 from seld.audio import write_audio
-from seld.clips import ClipData, SegmentConfig, Segments, find_clips, load_clip, load_clips
+from seld.clips import ClipData, SegmentConfig, Segments, find_clips, load_clip, load_clips, read_labels
 from seld.features import FeatureConfig, LogMelIntensity, SalsaLite
 from seld.geometry import unit_from_degrees
 from seld.labels import write_rows
@@ -76,6 +76,13 @@ def test_loading_names_the_bad_file(tmp_path):
     write_clip(tmp_path, "a", frames=range(25))
     with pytest.raises(ValueError, match=r"a.csv: frame 24 lies beyond the audio, which has 20 frames"):
         load_clips(find_clips(tmp_path), LogMelIntensity(), slots=2)
+
+
+def test_late_labels_are_refused_or_left_out_wherever_labels_are_read(tmp_path):
+    write_clip(tmp_path, "a", frames=range(25))
+    with pytest.raises(ValueError, match=r"a.csv: frame 24 lies beyond the audio, which has 20 frames"):
+        read_labels(find_clips(tmp_path)[0])
+    assert read_labels(find_clips(tmp_path, late="drop")[0])["frame"].tolist() == list(range(20))
 
 
 def segments(frames=80, seconds=5.0, augment=False, clips=2):

@@ -216,7 +216,7 @@ def test_a_run_that_another_process_is_at_is_waited_for(folder):
 def test_another_configuration_is_refused(folder):
     given = ("--arms", "pit", "--seeds", 0, "--overlaps", 2)
     run(*given)
-    expected = "error: runs/2/pit-0/config.yaml: made with epochs: 20, not epochs: 5; choose another --run_dir"
+    expected = "error: runs/2/pit-0/config.yaml: made with train.epochs 20, not 5; choose another --run_dir"
     assert run(*given, "--train.epochs", 5) == run(*given, "--train.epochs", 5, "--summarize") == expected
 
 
@@ -247,6 +247,7 @@ def test_runs_from_before_an_option_came_are_kept_and_go_on(folder):
         (("--overlaps", "two"), "overlaps"),
         (("--parallel", 0), "parallel must be >= 1, got 0"),
         (("--data.test", "x"), "data.test must be left out, since scenes are made, got x"),
+        (("--model", "foa"), "model must be left out, since all arms start anew, got foa"),
     ],
 )
 def test_bad_options_are_refused(folder, options, words):

@@ -60,7 +60,7 @@ def train(recipes, folder):
 
     def trained(name, *options):
         options = parsed(recipes["train_hnet"], "--config", folder / "tiny.yaml", "--run_dir", folder / name, *options)
-        recipes["train_hnet"].train(options, seld.run.Run(folder / name, config.to_yaml(options)))
+        recipes["train_hnet"].train(options, seld.run.Run(folder / name, options))
         return folder / name
 
     return trained

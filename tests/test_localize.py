@@ -70,6 +70,30 @@ def test_any_sampling_rate_works(localize, tmp_path, rate):
     assert set(rows["frame"]) == set(range(20)) and (rows["azimuth"] + 50).abs().max() <= 2
 
 
+def test_frames_may_be_no_whole_number_of_samples(localize, tmp_path):
+    rate = 11025  # 1102.5 to a frame; long enough to be read in several parts
+    soundfile.write(tmp_path / "a.wav", plane_wave(25, rate=rate, azimuth_deg=-50).T, rate)
+    assert localize("a.wav", "--output", "a.csv")[0] == 0
+    assert set(read_rows(tmp_path / "a.csv")["frame"]) == set(range(250))
+
+
+@pytest.mark.parametrize("device", ["nonsense", "xpu:7"])
+def test_a_device_that_is_not_there_is_one_line(localize, tmp_path, device):
+    write_audio(tmp_path / "a.wav", plane_wave())
+    code, _, errors = localize("a.wav", "--output", "a.csv", "--device", device)
+    assert code == 2 and len(errors) == 1 and errors[0].startswith(f"error: device {device} cannot be used: ")
+
+
+def test_the_rows_of_a_recording_are_no_folder(localize, tmp_path):
+    write_audio(tmp_path / "a.wav", plane_wave())
+    (tmp_path / "there").mkdir()
+    code, _, errors = localize("a.wav", "--output", "there")
+    assert (code, errors) == (
+        2,
+        ["error: there: expected a file for the rows of one recording, this is a folder"],
+    )
+
+
 def test_tracks_are_drawn(localize, tmp_path):
     write_audio(tmp_path / "a.flac", plane_wave())
     assert localize("a.flac", "--output", "out/a.csv", "--plot", "out/a.png")[0] == 0

@@ -90,13 +90,24 @@ def test_a_localizer_with_trust_and_guesses_is_trained_saved_and_read(tmp_path, 
     audio = 0.1 * torch.randn(4, 24000)
     estimate = Estimate(*localizer(localizer.features(audio[None])))
     (estimate.activity_logit.sum() + estimate.doa.sum()).backward()
-    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in localizer.parameters())
+    assert all(weight.grad.isfinite().all() for weight in localizer.parameters())
     localizer.save(tmp_path / "made.safetensors")
     read = Localizer.from_pretrained(tmp_path / "made.safetensors")
     assert read.config == config
     torch.testing.assert_close(read.locate(audio), localizer.eval().locate(audio))
 
 
-def test_a_negative_size_is_refused():
-    with pytest.raises(ValueError, match=r"localizer.trust_size must be >= 0, got -1"):
-        LocalizerConfig(trust_size=-1)
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"trust_size": -1}, "localizer.trust_size must be >= 0, got -1"),
+        ({"linear_layers": -3}, "localizer.linear_layers must be >= 0, got -3"),
+        ({"candidate_layers": -1}, "localizer.candidate_layers must be >= 0, got -1"),
+        ({"filters": [24, 0, 48]}, r"localizer.filters must be one or more numbers >= 1, got \[24, 0, 48\]"),
+        ({"frequency_pool": [4, 0, 2]}, r"localizer.frequency_pool must be one or more numbers >= 1, got"),
+        ({"filters": [], "time_pool": [], "frequency_pool": []}, "localizer.filters must be one or more"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        LocalizerConfig(**sizes)

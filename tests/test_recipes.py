@@ -102,6 +102,17 @@ def test_a_stopped_run_ends_with_the_same_weights(trained):
         assert torch.equal(weight, expected[name]), name
 
 
+def test_a_run_that_is_through_is_trained_on_with_more_epochs(trained):
+    longer = trained / "longer"
+    shutil.copytree(trained / "run", longer)
+    done = recipe("train_doa", "--config", "tiny.yaml", "--run_dir", "longer", "--train.epochs", "3", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    log, before = pd.read_csv(longer / "log.csv"), pd.read_csv(trained / "run/log.csv")
+    assert log["epoch"].tolist() == [1, 2, 3] and log["loss_total"].tolist()[:2] == before["loss_total"].tolist()
+    weights, old = (safetensors.torch.load_file(folder / "last.safetensors") for folder in (longer, trained / "run"))
+    assert any(not torch.equal(weights[name], old[name]) for name in weights)
+
+
 def test_localize_and_evaluate_a_recording(trained):
     test = trained / "data/scenes/test"
     recording = next((test / "foa_dev").iterdir())
@@ -149,7 +160,7 @@ def test_training_refuses_bad_input(trained):
     assert "train.epoch" in fails("train_doa", "--train.epoch", "3", cwd=trained)
     assert "train.epochs" in fails("train_doa", "--train.epochs", "three", cwd=trained)
     assert "no file nothing.yaml" in fails("train_doa", "--config", "nothing.yaml", cwd=trained)
-    assert "another configuration" in fails("train_doa", "--run_dir", "run", cwd=trained)
+    assert "run/config.yaml: made with " in fails("train_doa", "--run_dir", "run", cwd=trained)
     assert "nowhere: expected a folder in DCASE layout" in fails(
         "train_doa", "--config", "tiny.yaml", "--run_dir", "other", "--data.train", "nowhere", cwd=trained
     )

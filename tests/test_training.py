@@ -19,6 +19,7 @@ from seld.geometry import unit_from_degrees
 from seld.labels import read_rows, write_rows
 from seld.localizer import Localizer, LocalizerConfig
 from seld.run import Run
+from seld.scenes import SceneConfig
 from seld.training import TUNED, finetuning, remembered_clips, resolved, settle, split_clips
 from seld.training.validation import KEPT, Validation, validate
 
@@ -116,6 +117,40 @@ def test_labels_beyond_the_sound_are_no_active_frames(tmp_path):
         split_clips(Experiment(data=DataConfig(train=folder, late_labels="drop")), "train")
 
 
+def test_clips_that_cannot_be_used_are_named_before_training(tmp_path):
+    folder = tmp_path / "own"
+    options = Experiment(data=DataConfig(test=dataset(folder), remember=str(folder)))
+    (folder / "metadata_dev/clip1.csv").write_text("5,0,0,400\n")
+    for clips in (lambda: split_clips(options, "test"), lambda: remembered_clips(options)):
+        with pytest.raises(ValueError, match=r"clip1.csv:1: "):
+            clips()
+    write_audio(folder / "foa_dev/clip0.wav", np.zeros((2, 4800)))
+    with pytest.raises(ValueError, match=r"clip0.wav: expected 4 channels for the array foa, found 2"):
+        split_clips(options, "test")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": ""}, "data.train must name a folder, got none"),
+        ({"test": []}, "data.test must name a folder, got none"),
+        ({"validation_clips": 0}, "data.validation_clips must be >= 1, got 0"),
+    ],
+)
+def test_options_of_data_that_mean_nothing_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**change)
+
+
+def test_scenes_of_another_array_name_the_option_for_their_folder(tmp_path):
+    made = tmp_path / "made"
+    options = Experiment(data=DataConfig(made=made, validation_clips=1, workers=1), scenes=SceneConfig(clip_seconds=1))
+    split_clips(options, "validation")
+    other = replace(options, features=replace(options.features, array="mic"))
+    with pytest.raises(ValueError, match=r"made with formats .*\(data.made names the folder for all scenes"):
+        split_clips(other, "validation")
+
+
 def test_splits_without_a_folder_are_made_and_said(tmp_path, monkeypatch, caplog):
     made = []
     monkeypatch.setattr("seld.training.splits.make_scenes", lambda scenes, folder, workers: made.append(scenes))
@@ -203,7 +238,7 @@ def test_a_fine_tuning_that_makes_it_worse_gives_the_given_weights(model):
 def test_a_fine_tuning_is_settled_once(model, tmp_path):
     folders = {name: dataset(tmp_path / name, clips=1, seed=seed) for seed, name in enumerate(("new", "old"))}
     options = resolved(Experiment(model=model, data=DataConfig(validation=folders["new"], remember=folders["old"])))
-    run = Run(tmp_path / "run", "")
+    run = Run(tmp_path / "run", options)
     Localizer.from_pretrained(model).save(run.folder / TUNED)
     clips = split_clips(options, "validation"), remembered_clips(options)
     choice = settle(options, run, *clips)
@@ -244,6 +279,8 @@ def test_a_folder_of_either_array_trains_and_is_evaluated(recipe, tmp_path, arra
 
 def test_folders_that_cannot_be_trained_on_are_one_line(recipe, tmp_path, model):
     silent, mic = dataset(tmp_path / "silent", active=False), dataset(tmp_path / "only_mic", arrays=("mic",))
+    code, _, error = recipe("train_doa", "--train.accelerator", "cuda", "--data.train", silent, "--run_dir", "run")
+    assert torch.cuda.is_available() or (code == 2 and "train.accelerator cuda cannot be used: " in error)
     for start in ((), ("--model", model)):
         code, _, error = recipe("train_doa", *start, "--data.train", silent, "--run_dir", "run")
         assert code == 2 and "silent: no source is active in any frame of its 2 clips" in error

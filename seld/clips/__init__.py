@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from seld.clips.cache import CachedClips, CachedFeatureConfig
 from seld.clips.folders import METADATA, SUFFIXES, Clip, find_clips
-from seld.clips.loading import read_labels, read_recording
+from seld.clips.loading import read_labels, read_recording, read_recording_header
 from seld.clips.recording import Recording
 from seld.clips.segments import Batch, SegmentConfig, Segments, collate
 from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips, load_clip, load_clips
@@ -37,6 +37,7 @@ __all__ = [
     "open_clips",
     "read_labels",
     "read_recording",
+    "read_recording_header",
     "statistics",
 ]
 

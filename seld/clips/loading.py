@@ -16,6 +16,7 @@ from seld.labels import FRAME_SECONDS, Grid, change_frames, find_format, grid_fr
 
 _log = logging.getLogger(__name__)
 _late_in: set[Path] = set()
+FRAME = round(SAMPLE_RATE * FRAME_SECONDS)  # samples of a label frame
 
 
 def read_recording(
@@ -42,9 +43,24 @@ def read_recording(
 
 
 def read_labels(clip: Clip) -> pd.DataFrame:
-    """The rows of a clip's metadata in frames of FRAME_SECONDS, whatever its format has."""
+    """The rows of a clip's metadata in frames of FRAME_SECONDS, whatever its format has.
+
+    Raises:
+        ValueError: names the file and what is wrong with it, also where rows lie beyond the end of the sound and
+            `clip.late` is not "drop", which leaves them out.
+    """
     rows = read_rows(clip.metadata, clip.format)
-    return change_frames(rows, find_format(clip.format).frame_seconds, FRAME_SECONDS)
+    rows = change_frames(rows, find_format(clip.format).frame_seconds, FRAME_SECONDS)
+    frames = -(-read_header(clip.audio).samples // FRAME)
+    late = rows["frame"] >= frames
+    if late.any() and clip.late != "drop":
+        raise ValueError(
+            f"{clip.metadata}: frame {rows['frame'].max()} lies beyond the audio, which has {frames} frames"
+        )
+    if late.any() and clip.metadata.parent not in _late_in:
+        _late_in.add(clip.metadata.parent)
+        _log.warning("%s: labels beyond frame %d of the sound are left out, here and beside", clip.metadata, frames)
+    return rows[~late]
 
 
 def read_grid(clip: Clip, frames: int, slots: int) -> Grid:
@@ -53,14 +69,8 @@ def read_grid(clip: Clip, frames: int, slots: int) -> Grid:
     Raises:
         ValueError: names the file and what is wrong with it.
     """
-    rows = read_labels(clip)
-    if clip.late == "drop" and len(rows) and rows["frame"].max() >= frames:
-        if clip.metadata.parent not in _late_in:
-            _late_in.add(clip.metadata.parent)
-            _log.warning("%s: labels beyond frame %d of the sound are left out, here and beside", clip.metadata, frames)
-        rows = rows[rows["frame"] < frames]
     try:
-        return grid_from_rows(rows, frames, slots)
+        return grid_from_rows(read_labels(clip), frames, slots)
     except ValueError as error:
         raise ValueError(f"{clip.metadata}: {error}") from None
 
@@ -97,11 +107,10 @@ def part_of_recording(clip: Clip, array: Array, begin: int, end: int) -> Tensor:
 
     Beyond the ends of the sound there is silence.
     """
-    frame = round(SAMPLE_RATE * FRAME_SECONDS)
     first = max(begin, 0)
-    audio = read_recording(clip.audio, array, first * frame, (end - first) * frame)
-    before = (first - begin) * frame
-    return torch.nn.functional.pad(audio, (before, (end - begin) * frame - before - audio.shape[-1]))
+    audio = read_recording(clip.audio, array, first * FRAME, (end - first) * FRAME)
+    before = (first - begin) * FRAME
+    return torch.nn.functional.pad(audio, (before, (end - begin) * FRAME - before - audio.shape[-1]))
 
 
 def part_of_features(clip: Clip, features: Features, begin: int, end: int) -> Tensor:
@@ -110,9 +119,8 @@ def part_of_features(clip: Clip, features: Features, begin: int, end: int) -> Te
     What lies more than BEFORE label frames back is not heard: those that remember further (the noise floor of SALSA)
     differ a little from features of the whole clip.
     """
-    frame = round(SAMPLE_RATE * FRAME_SECONDS)
     first = max(0, begin - BEFORE)
-    audio = read_recording(clip.audio, features.array, first * frame, (end + AFTER - first) * frame)
+    audio = read_recording(clip.audio, features.array, first * FRAME, (end + AFTER - first) * FRAME)
     scale = features.config.frames_per_label
     with torch.inference_mode():
         computed = features(audio.unsqueeze(0))[0]

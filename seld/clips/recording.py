@@ -7,10 +7,8 @@ from torch import Tensor
 
 from seld.arrays import Array
 from seld.audio import SAMPLE_RATE
-from seld.clips.loading import read_recording, read_recording_header
-from seld.labels import FRAME_SECONDS
+from seld.clips.loading import FRAME, read_recording, read_recording_header
 
-FRAME = round(SAMPLE_RATE * FRAME_SECONDS)  # samples of a label frame
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 _CLIPPED = 1e-5  # share of clipped samples from which they are worth a word
 _DEAD = 1e-3  # deviation of a dead channel against the loudest: 60 dB
@@ -41,6 +39,8 @@ class Recording:
             ValueError: names the file when it is cut short, or holds samples that are not finite.
         """
         audio = read_recording(self.path, self.array, first * FRAME, (last - first) * FRAME, self._count_clipped)
+        # At some rates a frame is no whole number of samples of the file, and what covers the part is longer than it.
+        audio = audio[:, : (last - first) * FRAME]
         # The largest of all parts: a channel is dead when it never is alive.
         self._deviation = torch.maximum(self._deviation, audio.std(1, correction=0))
         return audio

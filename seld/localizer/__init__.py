@@ -131,6 +131,8 @@ class Localizer(nn.Module):
         """Estimates (T, M, 3), (T, M) of features (channels, T x frames_per_label, F) that are there already."""
         scale = self.features.config.frames_per_label
         frames = features.shape[1] // scale
+        if frames == 0:
+            raise ValueError(f"features must hold at least {scale} frames, one label frame, got {features.shape[1]}")
 
         def piece(first: int, last: int) -> Stretch:
             part = features[:, first * scale : last * scale].to(self.device, torch.float32)

@@ -45,11 +45,15 @@ class LocalizerConfig:
         sizes = (len(self.filters), len(self.time_pool), len(self.frequency_pool))
         if len(set(sizes)) != 1:
             raise ValueError(f"localizer.filters, time_pool and frequency_pool need equal lengths, got {sizes}")
+        for name in ("filters", "time_pool", "frequency_pool"):
+            if min(getattr(self, name), default=0) < 1:
+                raise ValueError(f"localizer.{name} must be one or more numbers >= 1, got {getattr(self, name)}")
         for name in ("tracks", "recurrent_layers", "recurrent_units", "candidate_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
-        if self.trust_size < 0:
-            raise ValueError(f"localizer.trust_size must be >= 0, got {self.trust_size}")
+        for name in ("linear_layers", "candidate_layers", "trust_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"localizer.{name} must be >= 0, got {getattr(self, name)}")
         if self.candidate_size % 4:
             raise ValueError(f"localizer.candidate_size must be a multiple of 4, got {self.candidate_size}")
         if not 0 <= self.dropout < 1:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -50,14 +49,8 @@ def check(run: Planned) -> None:
     Raises:
         ValueError: when it is not, with the first option that differs.
     """
-    path, wanted = run.folder / "config.yaml", config.to_yaml(run.experiment)
-    if not (run.done or (run.folder / "last.ckpt").is_file()) or path.read_text() == wanted:
-        return
-    # An older file lacks the options that came later, which had then what is now their default.
-    found = config.to_yaml(config.parse(Experiment, "", ["--config", str(path)]))
-    for its, ours in zip_longest(found.splitlines(), wanted.splitlines(), fillvalue="nothing"):
-        if its != ours:
-            raise ValueError(f"{path}: made with {its.strip()}, not {ours.strip()}; choose another --run_dir")
+    if run.done or (run.folder / "last.ckpt").is_file():
+        config.check_same(run.folder / "config.yaml", run.experiment)
 
 
 def finish(runs: Sequence[Planned], recipe: Path, parallel: int) -> None:

@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from seld.arrays import find_array
-from seld.audio import SAMPLE_RATE, read_header
-from seld.clips import Clip, find_clips, read_labels
+from seld.clips import Clip, find_clips, read_labels, read_recording_header
 from seld.config import Experiment
-from seld.labels import FRAME_SECONDS
 from seld.scenes import SceneConfig, make_scenes
 
 _log = logging.getLogger(__name__)
@@ -20,10 +18,13 @@ def split_clips(options: Experiment, split: str) -> list[Clip]:
     """The clips of train, validation or test.
 
     Raises:
-        ValueError: names the folder that is no dataset, or in which no source is ever active.
+        ValueError: names the folder that is no dataset, or in which no source is ever active; or the file of it that
+            cannot be used, now and not when training is through.
     """
     data = options.data
-    given = getattr(data, split) or data.folder
+    given = getattr(data, split)
+    if given is None:
+        given = data.folder
     if given is not None:
         return _given_clips(options, given, getattr(data, f"{split}_folds"))
     if data.train is not None:
@@ -47,21 +48,21 @@ def remembered_clips(options: Experiment) -> list[Clip]:
 
 def _given_clips(options: Experiment, folders: Sequence[str] | str, folds: Sequence[int] | None = None) -> list[Clip]:
     data = options.data
-    clips = find_clips(folders, find_array(options.features.array), data.format, folds, data.late_labels)
-    if not any(map(_is_active, clips)):
+    array = find_array(options.features.array)
+    clips = find_clips(folders, array, data.format, folds, data.late_labels)
+    for clip in clips:
+        read_recording_header(clip.audio, array)
+    if not sum(len(read_labels(clip)) for clip in clips):
         named = folders if isinstance(folders, str) else ", ".join(folders)
         raise ValueError(f"{named}: no source is active in any frame of its {len(clips)} clips")
     return clips
 
 
-def _is_active(clip: Clip) -> bool:
-    """Whether any label lies within the sound."""
-    rows = read_labels(clip)
-    return len(rows) > 0 and rows["frame"].min() < read_header(clip.audio).samples / (SAMPLE_RATE * FRAME_SECONDS)
-
-
 def _made_clips(options: Experiment, scenes: SceneConfig, folder: Path) -> list[Clip]:
     if options.features.array not in scenes.formats:
         scenes = replace(scenes, formats=[options.features.array])
-    make_scenes(scenes, folder, options.data.workers or os.cpu_count() or 1)
+    try:
+        make_scenes(scenes, folder, options.data.workers or os.cpu_count() or 1)
+    except ValueError as error:
+        raise ValueError(f"{error} (data.made names the folder for all scenes that are made)") from None
     return find_clips(folder, find_array(options.features.array))
