@@ -28,6 +28,8 @@ HELP = f"{__doc__}\nprotocols:\n{_LISTED}"
 
 @dataclass(kw_only=True)
 class Config:
+    """What is scored, and how."""
+
     reference: Path
     """folder of reference files, or one file"""
     prediction: list[Path]

@@ -2,12 +2,12 @@
 
     python recipes/train_doa.py --config seld.yaml
     python recipes/train_doa.py --config seld.yaml --assignment.kind pit --run_dir runs/pit
-    python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR
+    python recipes/train_doa.py --data.train DIR --data.validation DIR --data.test DIR --run_dir runs/mine
     python recipes/train_doa.py --config tau_nigens_2020.yaml --data.folder DIR
-    python recipes/train_doa.py --model foa --data.train DIR --data.validation DIR --data.test DIR
+    python recipes/train_doa.py --model foa --data.train DIR --data.validation DIR --data.test DIR --run_dir runs/tuned
 
 Scenes are made when there are none. Features are kept in memory, or elsewhere (--features.cache memory|disk|off).
-Started again with the same --run_dir, a run goes on where it stopped.
+Started again with the same --run_dir, a run goes on where it stopped; with more --train.epochs also when it was through.
 
 With --model it is fine-tuning: from the weights of a run folder or file, or that ship under a name, at a tenth of the
 learning rate. In the end the weights go as far towards the new ones as the scores on clips of the old kind stay what

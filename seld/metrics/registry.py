@@ -16,7 +16,7 @@ _YEARS = {
     "dcase2020": "ER, F, LE, LR, SELD in seconds, all classes pooled; LR is an F-score",
     "dcase2021": "ER, F, LE, LR, SELD in seconds, all classes pooled",
     "dcase2022": "ER, F, LE, LR, SELD in seconds, mean over classes",
-    "dcase2023": "as dcase2022, on files with distances",
+    "dcase2023": "ER, F, LE, LR, SELD in seconds, mean over classes; files have distances",
     "dcase2024": "ER, F, LE, LR, DistE, RelDistE, SELD frame by frame, mean over classes",
     "dcase2025": "F, LE, DistE, RelDistE, OnscreenAcc of stereo: azimuth only, folded to the front",
 }
