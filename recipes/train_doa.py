@@ -7,7 +7,7 @@
     python recipes/train_doa.py --model foa --data.train DIR --data.validation DIR --data.test DIR --run_dir runs/tuned
 
 Scenes are made when there are none. Features are kept in memory, or elsewhere (--features.cache memory|disk|off).
-Started again with the same --run_dir, a run goes on where it stopped; with more --train.epochs also when it was through.
+Started again with the same --run_dir, a run goes on where it stopped, and with more --train.epochs where it ended.
 
 With --model it is fine-tuning: from the weights of a run folder or file, or that ship under a name, at a tenth of the
 learning rate. In the end the weights go as far towards the new ones as the scores on clips of the old kind stay what
