@@ -34,8 +34,8 @@ class LocalizerConfig:
     candidate_layers: int = 2
     """times that candidates look at their neighbours"""
     guess: bool = False
-    """whether candidates are known by their rank in their frame, and the recurrent state adds one for each track; half as
-    much work again. Trained tracks hardly choose those that are added: they give them 0.3 % of their attention"""
+    """whether candidates are known by their rank in their frame, and the recurrent state adds one for each track; half
+    as much work again. Trained tracks hardly choose those that are added: they give them 0.3 % of their attention"""
     trust_size: int = 0
     """channels of the network that says how far each cell's vector is believed; 0: a single filter says it"""
     dropout: float = 0.0

@@ -49,8 +49,8 @@ def resolved(options: Experiment) -> Experiment:
     """The options with what depends on the weights to start from: their sizes and features, a lower learning rate.
 
     Raises:
-        ValueError: when there are no such weights, or an option asks for other sizes or features than they have; one that
-            is as by default asks for nothing.
+        ValueError: when there are no such weights, or an option asks for other sizes or features than they have; one
+            that is as by default asks for nothing.
     """
     rate = options.train.learning_rate
     if options.model is None:
