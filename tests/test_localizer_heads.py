@@ -9,9 +9,9 @@ from seld.localizer.peaks import PeakFinder
 STATE, MAPS, BANDS = 6, 5, 32
 
 
-def head(tracks=2, seed=0, trained=False, guess=False):
+def head(tracks=2, seed=0, trained=False, ranked=False):
     torch.manual_seed(seed)
-    made = CandidateHead(STATE, MAPS, tracks, peaks=4, size=16, layers=2, guess=guess)
+    made = CandidateHead(STATE, MAPS, tracks, peaks=4, size=16, layers=2, ranked=ranked)
     if trained:  # nothing left at its careful start
         for weight in made.parameters():
             weight.data += 0.1 * torch.randn(weight.shape)
@@ -51,19 +51,17 @@ def test_a_pause_is_bridged_from_the_frames_around():
     assert second.max() < 5
 
 
-def test_a_guess_stands_where_there_is_no_peak():
-    bands, made = two_sources(), head(guess=True)
-    for weight in made.guess.parameters():
-        nn.init.zeros_(weight)
-    made.guess[-1].bias.data = torch.tensor([-1.0, 0, 0, 0, 0, -1])  # one for each track
-    doa, _ = made(*inputs(bands), PeakFinder(4)(bands))
-    assert angular_distance(doa[:, :, 0], torch.tensor([0.0, 1, 0])).max() < 0.1  # peaks are the higher ones
+def test_a_candidate_is_known_by_its_rank():
+    bands, made = two_sources(), head(ranked=True)
+    peaks = PeakFinder(2, brief=2)(bands)
+    doa, _ = made(*inputs(bands), peaks)
+    assert angular_distance(doa[:, :, 0], torch.tensor([0.0, 1, 0])).max() < 0.1  # the highest peak
     nn.init.constant_(made.score.weight, 1.0)
-    made.rank.data[-2] = 10.0  # the first guess is taken for the best candidate
-    doa, clues = made(*inputs(bands), PeakFinder(4)(bands))
-    assert angular_distance(doa[:, :, 0], torch.tensor([-1.0, 0, 0])).max() < 0.1
+    made.rank.data[3] = 10.0  # the second of the brief peaks is taken for the best candidate
+    doa, clues = made(*inputs(bands), peaks)
+    assert angular_distance(doa[:, :, 0], torch.tensor([0.6, 0, 0.8])).max() < 0.1
     (doa[..., 2].sum() + clues.sum()).backward()
-    assert made.guess[-1].bias.grad.view(2, 3).norm(dim=1).min() > 0
+    assert made.rank.grad.norm(dim=1).min() > 0
 
 
 def test_directions_turn_with_the_scene_and_clues_stay():

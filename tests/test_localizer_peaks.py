@@ -31,6 +31,20 @@ def test_peaks_are_the_sources_by_their_height():
     assert peaks.doa.shape == (1, 12, 4, 3)
 
 
+def test_brief_peaks_are_those_of_the_frame_alone():
+    left, up = (0.0, 1.0, 0.0), (0.6, 0.0, 0.8)
+    bands = scene((left, 1.0))
+    bands[:, 6] = scene((up, 1.0))[:, 6]  # is heard for one frame
+    peaks = PeakFinder(2, brief=1)(bands)
+    lasting = PeakFinder(2)(bands)
+    torch.testing.assert_close(peaks.doa[:, :, :2], lasting.doa)
+    torch.testing.assert_close(peaks.height[:, :, :2], lasting.height)
+    torch.testing.assert_close(peaks.histogram, lasting.histogram)
+    assert degrees(peaks.doa[0, 6, 0], left).max() < 2
+    assert degrees(peaks.doa[0, 6, 2], up).max() < 2
+    assert degrees(peaks.doa[0, [0, 5, 7, 11], 2], left).max() < 2
+
+
 def test_peaks_turn_with_the_scene():
     rotation = torch.tensor(axis_symmetries()[29], dtype=torch.float32)
     bands = scene(((0.48, 0.64, 0.6), 0.7), ((-0.8, 0.0, 0.6), 0.3))

@@ -76,7 +76,7 @@ def test_features_tell_how_many_kinds_of_vectors_they_end_with():
 
 
 @pytest.mark.parametrize(("kind", "array"), [("logmel_intensity", "foa"), ("logmel_steered", "mic")])
-def test_a_localizer_with_trust_and_guesses_is_trained_saved_and_read(tmp_path, kind, array):
+def test_a_localizer_with_trust_and_brief_peaks_is_trained_saved_and_read(tmp_path, kind, array):
     sizes = {
         "filters": [4, 4],
         "time_pool": [5, 1],
@@ -85,7 +85,7 @@ def test_a_localizer_with_trust_and_guesses_is_trained_saved_and_read(tmp_path, 
         "candidate_size": 8,
     }
     features = build_features(FeatureConfig(kind=kind, array=array))
-    config = LocalizerConfig(**sizes, guess=True, trust_size=4)
+    config = LocalizerConfig(**sizes, brief_peaks=2, trust_size=4)
     localizer = Localizer(config, features.config, features.array)
     audio = 0.1 * torch.randn(4, 24000)
     estimate = Estimate(*localizer(localizer.features(audio[None])))
@@ -101,6 +101,8 @@ def test_a_localizer_with_trust_and_guesses_is_trained_saved_and_read(tmp_path, 
     ("sizes", "message"),
     [
         ({"trust_size": -1}, "localizer.trust_size must be >= 0, got -1"),
+        ({"brief_peaks": -1}, "localizer.brief_peaks must be >= 0, got -1"),
+        ({"head": "linear", "brief_peaks": 1}, "brief_peaks and trust_size need localizer.head candidates, got linear"),
         ({"linear_layers": -3}, "localizer.linear_layers must be >= 0, got -3"),
         ({"candidate_layers": -1}, "localizer.candidate_layers must be >= 0, got -1"),
         ({"filters": [24, 0, 48]}, r"localizer.filters must be one or more numbers >= 1, got \[24, 0, 48\]"),

@@ -62,7 +62,7 @@ class Localizer(nn.Module):
             bands //= pool
         chooses = config.head == "candidates"
         # A peak too many is easier to refuse than one too few to find.
-        self.peaks = PeakFinder(config.tracks + 1) if chooses else None
+        self.peaks = PeakFinder(config.tracks + 1, config.brief_peaks) if chooses else None
         self.recurrent = nn.GRU(
             config.filters[-1] * bands + (self.peaks.size if chooses else 0),
             config.recurrent_units,
@@ -74,7 +74,7 @@ class Localizer(nn.Module):
         if chooses:
             self.trust = Trust(self.features.vectors, config.trust_size)
             sizes = (config.tracks, self.peaks.count, config.candidate_size, config.candidate_layers)
-            self.direction = CandidateHead(state, local, *sizes, config.guess)
+            self.direction = CandidateHead(state, local, *sizes, ranked=config.brief_peaks > 0)
         else:
             self.direction = LinearHead(state, config.linear_layers, config.tracks)
         clues = self.direction.clues if chooses else 0

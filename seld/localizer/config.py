@@ -33,9 +33,9 @@ class LocalizerConfig:
     """channels that describe a candidate direction, a multiple of 4"""
     candidate_layers: int = 2
     """times that candidates look at their neighbours"""
-    guess: bool = False
-    """whether candidates are known by their rank in their frame, and the recurrent state adds one for each track; half
-    as much work again. Trained tracks hardly choose those that are added: they give them 0.3 % of their attention"""
+    brief_peaks: int = 0
+    """candidates of each frame that are peaks of this frame alone, beside those of half a second; with them candidates
+    are told apart by their rank, too"""
     trust_size: int = 0
     """channels of the network that says how far each cell's vector is believed; 0: a single filter says it"""
     dropout: float = 0.0
@@ -51,10 +51,12 @@ class LocalizerConfig:
         for name in ("tracks", "recurrent_layers", "recurrent_units", "candidate_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"localizer.{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("linear_layers", "candidate_layers", "trust_size"):
+        for name in ("linear_layers", "candidate_layers", "brief_peaks", "trust_size"):
             if getattr(self, name) < 0:
                 raise ValueError(f"localizer.{name} must be >= 0, got {getattr(self, name)}")
         if self.candidate_size % 4:
             raise ValueError(f"localizer.candidate_size must be a multiple of 4, got {self.candidate_size}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"localizer.dropout must be in [0, 1), got {self.dropout}")
+        if self.head == "linear" and (self.brief_peaks or self.trust_size):
+            raise ValueError("localizer.brief_peaks and trust_size need localizer.head candidates, got linear")

@@ -51,21 +51,23 @@ class Candidates(NamedTuple):
 class CandidateHead(nn.Module):
     """Directions of M tracks as attention-weighted means of candidates, drawn to the cluster of vectors next to them.
 
-    With `guess` the recurrent state adds M directions to the peaks of each frame, for where noise or an early
-    reflection leaves no peak at a source, or leaves it at a wrong place.
-
     The first track goes to what is scored highest, the next look away from where the former ones look, so that at
     the start of training track m follows the m-th highest peak. Scores fall with the distance in time.
+
+    Args:
+        state: size of the recurrent state.
+        maps: channels of the local features.
+        tracks: estimated tracks M.
+        peaks: of each frame.
+        size: channels D that describe a candidate.
+        layers: times that candidates look at their neighbours.
+        ranked: whether a peak's place among those of its frame is part of what is known of it.
     """
 
-    def __init__(self, state: int, maps: int, tracks: int, peaks: int, size: int, layers: int, guess: bool = False):
+    def __init__(self, state: int, maps: int, tracks: int, peaks: int, size: int, layers: int, ranked: bool = False):
         super().__init__()
         self.tracks = tracks
-        if guess:
-            self.guess = perceptron(state, 1, 3 * tracks)
-            self.rank = nn.Parameter(torch.zeros(peaks + tracks, size))  # tells peaks and guesses apart
-        else:
-            self.guess = None
+        self.rank = nn.Parameter(torch.zeros(peaks, size)) if ranked else None
         self.describe = nn.Sequential(nn.Linear(2 * _GROUPS + 3, size), nn.ReLU(), nn.Linear(size, size))
         self.local = nn.Linear(maps, size)
         self.context = nn.Linear(state, size)
@@ -93,10 +95,6 @@ class CandidateHead(nn.Module):
             peaks: of each frame.
         """
         near = windows(bands, WINDOW)
-        if self.guess is not None:
-            guess = normalize(self.guess(state).unflatten(-1, (-1, 3)))
-            height = (density(guess, near) / WINDOW).log1p()
-            peaks = Peaks(peaks.histogram, torch.cat([peaks.doa, guess], 2), torch.cat([peaks.height, height], 2))
         candidates = self._candidates(state, maps, bands.detach(), peaks)
         scores = self._scores(state, candidates, peaks.height.flatten(1, 2))
         doa, clues, taken = [], [], 0.0
@@ -128,7 +126,7 @@ class CandidateHead(nn.Module):
         share = share / share.sum(-1, keepdim=True).clamp_min(1e-4)
         code = self.describe(torch.cat(description, -1)) + self.local(share @ local)
         code = code + self.context(state).unsqueeze(2)
-        if self.guess is not None:
+        if self.rank is not None:
             code = code + self.rank
         code = code.flatten(1, 2)
         doa = peaks.doa.flatten(1, 2)

@@ -17,7 +17,7 @@ from seld.geometry import normalize
 _TINY = 1e-6  # length of a vector that has no direction
 WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
 _SHARPNESS = 10.0  # half the height at 21 degrees
-_SEPARATION = math.radians(35)  # peaks of one frame are at least about this far apart
+_SEPARATION = math.radians(35)  # peaks of one kind are at least about this far apart in a frame
 
 
 class Peaks(NamedTuple):
@@ -26,7 +26,7 @@ class Peaks(NamedTuple):
     histogram: Tensor
     """(B, T, 2 x directions) log of what points near each direction of the grid: in the frame, and around it"""
     doa: Tensor
-    """(B, T, peaks, 3) unit vectors, highest peak first"""
+    """(B, T, peaks, 3) unit vectors, highest peak of the frames around first; then those of the frame alone"""
     height: Tensor
     """(B, T, peaks) log of what points near each peak"""
 
@@ -36,12 +36,17 @@ class PeakFinder(nn.Module):
 
     The vectors of half a second are counted, by their length and nearness, near each of 98 directions; peaks are
     taken one by one, each with its kernel subtracted before the next (CLEAN, Högbom 1974), and moved to the mean
-    of the vectors near them.
+    of the vectors near them. Brief peaks are those of the frame alone, less sure, but sounds overlap less in it.
+
+    Args:
+        lasting: peaks of half a second.
+        brief: peaks of the frame alone.
     """
 
-    def __init__(self, count: int):
+    def __init__(self, lasting: int, brief: int = 0):
         super().__init__()
-        self.count = count
+        self.lasting, self.brief = lasting, brief
+        self.count = lasting + brief
         lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
         grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
         self.register_buffer("grid", grid, persistent=False)
@@ -51,18 +56,22 @@ class PeakFinder(nn.Module):
     def forward(self, bands: Tensor) -> Peaks:
         now = density(self.grid, bands)  # (B, T, directions)
         around = smoothed(now)
-        near = windows(bands, WINDOW)
-        axes = axes_of(near)
-        left, peaks, heights = around, [], []
-        for _ in range(self.count):
+        peaks = self._highest(around, windows(bands, WINDOW), self.lasting)
+        peaks += self._highest(now, bands, self.brief)
+        doa, height = (torch.stack(of_all, 2) for of_all in zip(*peaks, strict=True))
+        return Peaks(torch.cat([now, around], -1).log1p(), doa, height.log1p())
+
+    def _highest(self, left: Tensor, vectors: Tensor, count: int) -> list[tuple[Tensor, Tensor]]:
+        """The peaks (B, T, 3) of the density (B, T, directions) of vectors (B, T, n, 3), and their heights (B, T)."""
+        axes, found = axes_of(vectors), []
+        for _ in range(count):
             height, index = left.max(-1)
-            peak = shift(self.grid[index].unsqueeze(2), near, axes, _SHARPNESS, 0.01, steps=2)
-            left = left - height.unsqueeze(-1) * (_SHARPNESS * (peak[:, :, 0] @ self.grid.T - 1)).exp()
-            left = left.masked_fill(peak[:, :, 0] @ self.grid.T > math.cos(_SEPARATION), 0).clamp_min(0)
-            peaks.append(peak)
-            heights.append(height)
-        histogram = torch.cat([now, around], -1).log1p()
-        return Peaks(histogram, torch.cat(peaks, 2), torch.stack(heights, -1).log1p())
+            peak = shift(self.grid[index].unsqueeze(2), vectors, axes, _SHARPNESS, 0.01, steps=2).squeeze(2)
+            cosine = peak @ self.grid.T
+            left = left - height.unsqueeze(-1) * (_SHARPNESS * (cosine - 1)).exp()
+            left = left.masked_fill(cosine > math.cos(_SEPARATION), 0).clamp_min(0)
+            found.append((peak, height))
+        return found
 
 
 @torch.no_grad()
