@@ -65,6 +65,7 @@ class Comparison(Experiment):
     """page with markers, between which the results are put"""
 
     def __post_init__(self):
+        super().__post_init__()
         for arm in self.arms:
             if arm not in ARMS:
                 raise ValueError(f"arms must be of {', '.join(ARMS)}, got {arm}")

@@ -8,8 +8,9 @@ Writes rows frame,class,track,azimuth,elevation (frames of 100 ms, degrees, clas
 source for as long as it sounds: estimates of all frames are joined (`seld.tracking`).
 
 Recordings may be of any length, in memory that stays flat, and of any sampling rate. The rest of a last frame is taken
-for silence, also in a recording that is shorter than one. Clipping, dead channels and silence are warned of. In a
-folder, what cannot be localized is listed at the end, and the exit code is 1.
+for silence, also in a recording that is shorter than one. Clipping, dead channels and silence are warned of. Of a
+folder all sound files are taken, not those of folders in it; what cannot be localized is listed at the end, and the
+exit code is 1.
 """
 
 import logging
@@ -55,8 +56,7 @@ class Config:
 def main(options: Config) -> None:
     if not options.input.exists():
         raise FileNotFoundError(f"{options.input}: no such file or folder")
-    if options.input.is_file() and options.output.is_dir():
-        raise ValueError(f"{options.output}: expected a file for the rows of one recording, this is a folder")
+    check_outputs(options)
     localizer = Localizer.from_pretrained(options.model)
     try:
         localizer.to(options.device)
@@ -72,14 +72,30 @@ def main(options: Config) -> None:
         sys.exit(1)
 
 
+def check_outputs(options: Config) -> None:
+    """See that results can be written where they are to go, before the work is done and not after it."""
+    taken = [options.input.resolve()]
+    for path in (options.output, options.plot):
+        if path is None:
+            continue
+        if options.input.is_dir():
+            if path.exists() and not path.is_dir():
+                raise ValueError(f"{path}: expected a folder for the results of a folder, this is a file")
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        if path.is_dir():
+            raise ValueError(f"{path}: expected a file for the results of one recording, this is a folder")
+        if path.resolve() in taken:
+            raise ValueError(f"{path}: would be written over; input, output and plot must be different files")
+        taken.append(path.resolve())
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def localize_folder(localizer: Localizer, options: Config) -> list[str]:
     """Do all recordings of a folder; what is wrong with those that could not be done, one line each."""
-    for folder in (options.output, options.plot):
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder}: expected a folder for the results of a folder, this is a file")
-    # Hidden files are leftovers of killed jobs and of file managers.
+    # Hidden files are leftovers of killed jobs and of file managers; a link to nowhere is a recording that is missing.
     recordings = [path for path in sorted(options.input.iterdir()) if path.suffix.lower() in SUFFIXES]
-    recordings = [path for path in recordings if path.is_file() and not path.name.startswith(".")]
+    recordings = [path for path in recordings if not path.is_dir() and not path.name.startswith(".")]
     if not recordings:
         raise ValueError(f"{options.input}: no sound files ({', '.join(SUFFIXES)})")
     done, failed = {}, []

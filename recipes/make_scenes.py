@@ -34,8 +34,8 @@ class Config(SceneConfig):
     output: str
     """folder to fill"""
     formats: list[str] | None = None
-    """arrays that hear every scene: foa (the default), mic, stereo, names in configs/arrays or YAML files; with render,
-    those of the descriptions by default"""
+    """arrays that hear every scene: foa, mic, stereo, names in configs/arrays or YAML files; by default foa and mic,
+    but foa alone with responses or ambience, and those of the descriptions with render"""
     workers: int = 1
     """processes; they do not change the result"""
     shards: str = "1/1"
@@ -48,15 +48,19 @@ class Config(SceneConfig):
 
     def __post_init__(self) -> None:
         # None tells formats that were not given from the default ones, but is none that scenes can have.
-        given, self.formats = self.formats, self.formats or SceneConfig().formats
+        given, self.formats = self.formats, self.formats or self.default_formats()
         super().__post_init__()
         self.formats = given
+
+    def default_formats(self) -> list[str]:
+        """What a user who names none gets; measured rooms and recorded noise are of one array, mostly."""
+        return ["foa"] if self.responses or self.ambience else ["foa", "mic"]
 
 
 def main(config: Config) -> None:
     if config.render is None:
         options = {field.name: getattr(config, field.name) for field in dataclasses.fields(SceneConfig)}
-        options["formats"] = config.formats or SceneConfig().formats
+        options["formats"] = config.formats or config.default_formats()
         make_scenes(SceneConfig(**options), config.output, config.workers, shards=config.shards, ray=config.ray)
         return
     default = SceneConfig()

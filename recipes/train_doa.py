@@ -92,6 +92,7 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
         done, history = state["epochs"], state["history"]
     if done >= train.epochs:
         return
+    assign = assignment.build(options.assignment, fabric.device)  # before features, which may take long
     with fabric.rank_zero_first():  # the others find its cache
         kept = (localizer.features, localizer.config.tracks, options.features)
         data = {split: open_clips(clips[split], *kept, f"{split} features") for split in FITTED}
@@ -103,7 +104,6 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
     loaders = options.data.loaders_for(fabric.device.type)
     loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate, num_workers=loaders)
     network, optimizer = fabric.setup(localizer, optimizer)
-    assign = assignment.build(options.assignment, fabric.device)
     for epoch in range(done, train.epochs):
         fabric.seed_everything(options.seed + epoch, verbose=False)  # what a resumed run draws, too
         sampler.set_epoch(epoch)

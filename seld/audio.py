@@ -4,6 +4,7 @@ import functools
 import io
 import logging
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from torch import Tensor
 from seld.files import atomic_path
 
 SAMPLE_RATE = 24_000  # hertz, of DCASE recordings and of everything inside
+_SLOWEST, _FASTEST = 1000, 1_000_000  # hertz; what has another rate is no sound of a room
+_LOUDEST = 1e6  # beyond it a sample is an error, whatever its scale was meant to be
+_TERMS = 2000  # of the ratio of two rates, at most: the filters of a resampler take the square of it
 _PIECE = 65_536  # samples that are brought to channels-first at a time, and scaled while they are in the cache
 
 _log = logging.getLogger(__name__)
@@ -67,7 +71,7 @@ def read_audio(
 
     Raises:
         ValueError: with the file's name, when it is no readable sound, is empty, cut short, holds NaN or
-            infinite samples, or has not `channels` channels.
+            absurd samples, or has not `channels` channels.
         FileNotFoundError: when there is no such file.
     """
     path = Path(path)
@@ -77,10 +81,12 @@ def read_audio(
             rate, found, exact = file.samplerate, file.channels, file.subtype == "PCM_16"
             if channels is not None and found != channels:
                 raise ValueError(f"{path}: expected {channels} channels, found {found}")
-            first = min(round(start * rate / sample_rate), file.frames)
-            promised = file.frames - first
+            # Samples of the file that cover the part, which may begin and end between two of them.
+            first = min(start * rate // sample_rate, file.frames)
+            wanted = -(-file.frames * sample_rate // rate) - start
             if samples is not None:
-                promised = min(promised, round(samples * rate / sample_rate))
+                wanted = min(wanted, samples)
+            promised = min(-(-(start + wanted) * rate // sample_rate), file.frames) - first
             if first:
                 file.seek(first)
             audio = _decoded(file, promised)
@@ -91,12 +97,13 @@ def read_audio(
         raise ValueError(f"{path}: the file is cut short, {first + read} samples could be read")
     if read == 0:
         raise ValueError(f"{path}: the file holds no samples" + ("" if whole else f" from {start} on"))
-    if not exact and not audio.isfinite().all():
-        sample, channel = (~audio.isfinite()).T.nonzero()[0].tolist()
-        raise ValueError(f"{path}: sample {first + sample} of channel {channel} is not a finite number")
+    if not exact and not (audio.abs() <= _LOUDEST).all():  # nor is NaN
+        sample, channel = (~(audio.abs() <= _LOUDEST)).T.nonzero()[0].tolist()
+        value = audio[channel, sample].item()
+        raise ValueError(f"{path}: sample {first + sample} of channel {channel} is {value:g}, expected at most 1")
     if watch is not None:
         watch(audio)
-    return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)
+    return audio if rate == sample_rate else _resampled(path, audio, rate, sample_rate)[:, :wanted]
 
 
 def write_audio(path: str | Path, audio: Tensor | np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
@@ -116,9 +123,13 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: expected a sound file, the file is empty")
     try:
-        return soundfile.SoundFile(path)
+        file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{path}: not a readable sound file ({error.error_string.rstrip('.')})") from None
+    if not _SLOWEST <= file.samplerate <= _FASTEST:
+        file.close()
+        raise ValueError(f"{path}: expected a sampling rate from {_SLOWEST} to {_FASTEST} Hz, found {file.samplerate}")
+    return file
 
 
 def _decoded(file: soundfile.SoundFile, samples: int) -> Tensor:
@@ -156,7 +167,10 @@ def _resampled(path: Path, audio: Tensor, rate: int, sample_rate: int) -> Tensor
     if where not in _resampled_in:
         _resampled_in.add(where)
         _log.warning("%s: resampled from %d Hz to %d Hz, as all like it in the folder", path, rate, sample_rate)
-    return torchaudio.functional.resample(audio, rate, sample_rate)
+    ratio = Fraction(sample_rate, rate).limit_denominator(_TERMS)  # at odd rates off by 1 in 4000, at most
+    resampled = torchaudio.functional.resample(audio, ratio.denominator, ratio.numerator)
+    missing = -(-audio.shape[1] * sample_rate // rate) - resampled.shape[1]
+    return torch.nn.functional.pad(resampled, (0, max(0, missing)))
 
 
 def _is_cut_short(path: Path, frames_read: int) -> bool:

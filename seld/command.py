@@ -48,8 +48,11 @@ def parse(
     for name, text in positional.items():
         parser.add_argument(name, type=Path, help=text)
     parser.add_class_arguments(config_class, skip=set(positional))
+    argv = sys.argv[1:] if argv is None else argv
+    if "" in argv:
+        raise ValueError(f"argument {list(argv).index('') + 1} is empty; is a variable of the shell not set?")
     try:
-        given = _find_configs(sys.argv[1:] if argv is None else argv)
+        given = _find_configs(argv)
         arguments = parser.parse_args(_spelled_out(given, typing.get_type_hints(config_class)))
         parts = parser.instantiate(arguments)
     except (argparse.ArgumentError, TypeError) as error:

@@ -148,3 +148,7 @@ class Experiment:
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")

@@ -16,8 +16,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Readers and interrupted jobs therefore see the old file, no file or the whole new one. The folder
     is made when it is missing; the temporary file is removed when the block raises.
+
+    Raises:
+        IsADirectoryError: when `path` is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, this is a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)

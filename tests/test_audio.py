@@ -102,8 +102,31 @@ def test_nan_samples_are_located(tmp_path):
     samples = np.zeros((100, 2), dtype=np.float32)
     samples[42, 1] = np.nan
     soundfile.write(tmp_path / "bad.wav", samples, 24000, subtype="FLOAT")
-    with pytest.raises(ValueError, match="bad.wav: sample 42 of channel 1 is not a finite number"):
+    with pytest.raises(ValueError, match="bad.wav: sample 42 of channel 1 is nan, expected at most 1"):
         read_audio(tmp_path / "bad.wav")
+    samples[42, 1] = -1e36  # a bit of 0.003 that fell over
+    soundfile.write(tmp_path / "bad.wav", samples, 24000, subtype="FLOAT")
+    with pytest.raises(ValueError, match="bad.wav: sample 42 of channel 1 is -1e"):
+        read_audio(tmp_path / "bad.wav")
+
+
+@pytest.mark.parametrize("rate", [7919, 11025, 44056, 48001])
+def test_parts_of_any_rate_are_those_of_the_whole(tmp_path, rate):
+    wave = np.sin(2 * np.pi * 100 * np.arange(3.7 * rate) / rate)
+    soundfile.write(tmp_path / "a.wav", wave, rate, subtype="FLOAT")
+    whole = read_audio(tmp_path / "a.wav")
+    assert whole.shape[1] == read_header(tmp_path / "a.wav").samples
+    for start in range(0, whole.shape[1], 2400):
+        part, same = read_audio(tmp_path / "a.wav", start=start, samples=2400), whole[:, start : start + 2400]
+        assert part.shape == same.shape
+        # A sample of the file apart, at most, and what the odd rates drift.
+        assert ((part - same)[:, 50:-50].abs() < 0.15).all()
+
+
+def test_a_sampling_rate_that_no_sound_has_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((9, 1)), 1)
+    with pytest.raises(ValueError, match="a.wav: expected a sampling rate from 1000 to 1000000 Hz, found 1"):
+        read_header(tmp_path / "a.wav")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

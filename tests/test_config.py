@@ -82,6 +82,7 @@ def test_a_bare_name_is_looked_up_in_configs(tmp_path, monkeypatch):
         (["--part.wid", "3"], "--part.wid"),
         (["--kind", "c"], "kind"),
         (["--nonsense", "1"], "--nonsense"),
+        (["--optional", ""], "argument 5 is empty; is a variable of the shell not set?"),
     ],
 )
 def test_a_bad_option_is_named(argv, message):

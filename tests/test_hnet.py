@@ -11,6 +11,7 @@ from seld.assignment.hnet import Hnet, HnetConfig, hnet_loss
 from seld.assignment.hnet_data import CASES, HnetDataConfig, draw, margin
 from seld.assignment.hnet_gru import GruNetwork
 from seld.assignment.hungarian import hungarian
+from seld.assignment.sinkhorn import Sinkhorn
 from seld.assignment.transport import flatten
 from seld.weights import save_weights
 
@@ -227,8 +228,9 @@ def test_finite_costs_of_any_size_give_no_nan(hnet, scale):
     ],
 )
 def test_input_of_the_wrong_form_is_refused(hnet, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        hnet(*arguments)
+    for layer in (hnet, Sinkhorn(), hungarian):
+        with pytest.raises(ValueError, match=message):
+            layer(*arguments)
 
 
 def test_a_higher_temperature_is_softer_in_ties_and_as_exact_elsewhere(hnet):

@@ -72,9 +72,11 @@ def test_any_sampling_rate_works(localize, tmp_path, rate):
 
 def test_frames_may_be_no_whole_number_of_samples(localize, tmp_path):
     rate = 11025  # 1102.5 to a frame; long enough to be read in several parts
-    soundfile.write(tmp_path / "a.wav", plane_wave(25, rate=rate, azimuth_deg=-50).T, rate)
-    assert localize("a.wav", "--output", "a.csv")[0] == 0
-    assert set(read_rows(tmp_path / "a.csv")["frame"]) == set(range(250))
+    wave = plane_wave(38, rate=rate, azimuth_deg=-50)
+    for samples in (25 * rate, 415643):  # the second ends a sample before a frame does
+        soundfile.write(tmp_path / "a.wav", wave[:, :samples].T, rate)
+        assert localize("a.wav", "--output", "a.csv")[0] == 0
+        assert set(read_rows(tmp_path / "a.csv")["frame"]) == set(range(-(-10 * samples // rate)))
 
 
 @pytest.mark.parametrize("device", ["nonsense", "xpu:7"])
@@ -90,8 +92,34 @@ def test_the_rows_of_a_recording_are_no_folder(localize, tmp_path):
     code, _, errors = localize("a.wav", "--output", "there")
     assert (code, errors) == (
         2,
-        ["error: there: expected a file for the rows of one recording, this is a folder"],
+        ["error: there: expected a file for the results of one recording, this is a folder"],
     )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "named"),
+    [
+        (("--output", "a.wav"), "a.wav"),
+        (("--output", "./b", "--plot", "b"), "b"),
+        (("--output", "b.csv", "--plot", "a.wav"), "a.wav"),
+    ],
+)
+def test_no_file_is_written_over_another(localize, tmp_path, outputs, named):
+    write_audio(tmp_path / "a.wav", plane_wave())
+    before = (tmp_path / "a.wav").read_bytes()
+    code, _, errors = localize("a.wav", *outputs)
+    assert code == 2 and errors == [
+        f"error: {named}: would be written over; input, output and plot must be different files"
+    ]
+    assert (tmp_path / "a.wav").read_bytes() == before and sorted(path.name for path in tmp_path.iterdir()) == ["a.wav"]
+
+
+def test_a_link_to_nowhere_is_a_recording_that_is_missing(localize, tmp_path):
+    write_audio(tmp_path / "in/a.wav", plane_wave())
+    (tmp_path / "in/b.wav").symlink_to("elsewhere.wav")
+    code, messages, _ = localize("in", "--output", "out")
+    assert code == 1 and messages == ["1 recordings could not be localized:\n  in/b.wav: no such file"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.csv"]
 
 
 def test_tracks_are_drawn(localize, tmp_path):
@@ -162,7 +190,7 @@ def spoil(path, kind):
 
 
 BAD = {
-    "nan.wav": ("nan", "nan.wav: sample 400000 of channel 2 is not a finite number"),
+    "nan.wav": ("nan", "nan.wav: sample 400000 of channel 2 is nan, expected at most 1"),
     "cut.wav": ("cut", "cut.wav: the file is cut short"),
     "cut.flac": ("cut", "cut.flac: "),
     "text.wav": ("text", "text.wav: not a readable sound file"),

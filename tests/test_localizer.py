@@ -72,6 +72,16 @@ def test_locate_leaves_the_mode_as_it_was():
     assert localizer.training
 
 
+def test_audio_that_is_none_is_refused():
+    localizer, audio = small(), noise(1)
+    torch.testing.assert_close(localizer.locate(audio.double()).doa, localizer.locate(audio).doa)
+    with pytest.raises(ValueError, match=r"audio must be \(4, samples\), got \(3, 2400\)"):
+        localizer.locate(audio[:3])
+    for wrong in (audio.masked_fill(audio > 0.1, torch.nan), (2**15 * audio).to(torch.int16)):
+        with pytest.raises(ValueError, match="audio must be finite floating-point samples, full scale 1.0, got torch"):
+            localizer.locate(wrong)
+
+
 def test_a_saved_localizer_is_the_same(tmp_path):
     localizer = small(seed=3)
     localizer.threshold = 0.3

@@ -31,7 +31,11 @@ def test_formats_are_words_and_descriptions_are_rendered_again(tmp_path, recipe)
         "foa_dev", "mic_dev", "pair_dev", "metadata_dev", "scene_dev", "classes.json", "scenes_train.json",
     }  # fmt: skip
     recipe("--render", f"out/scene_dev/{name}.json", "--output", "foa", "--formats", "foa")
-    assert not (tmp_path / "foa" / "mic_dev").exists()  # although foa is what scenes are made in by default
+    assert not (tmp_path / "foa" / "mic_dev").exists()
+    recipe("--output", "both", *options)
+    assert (tmp_path / "both/foa_dev" / f"{name}.flac").exists() and (
+        tmp_path / "both/mic_dev" / f"{name}.flac"
+    ).exists()
     (tmp_path / "pair.yaml").unlink()
     recipe("--render", f"out/scene_dev/{name}.json", "--output", "again")
     for folder in ("foa_dev", "mic_dev", "pair_dev"):

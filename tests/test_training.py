@@ -127,6 +127,23 @@ def test_clips_that_cannot_be_used_are_named_before_training(tmp_path):
     write_audio(folder / "foa_dev/clip0.wav", np.zeros((2, 4800)))
     with pytest.raises(ValueError, match=r"clip0.wav: expected 4 channels for the array foa, found 2"):
         split_clips(options, "test")
+    write_audio(folder / "foa_dev/clip0.flac", np.random.default_rng(0).uniform(-0.5, 0.5, (4, 48000)))
+    (folder / "foa_dev/clip0.wav").unlink()
+    with (folder / "foa_dev/clip0.flac").open("r+b") as file:
+        file.truncate(200_000)
+    with pytest.raises(ValueError, match=r"clip0.flac: "):
+        split_clips(options, "test")
+
+
+def test_remembered_clips_have_no_more_sources_than_there_are_tracks(tmp_path):
+    folder = dataset(tmp_path / "many", clips=1)
+    rows = read_rows(tmp_path / "many/metadata_dev/clip0.csv")
+    many = [rows.assign(source=source, azimuth=30 * source) for source in range(3)]
+    write_rows(tmp_path / "many/metadata_dev/clip0.csv", pd.concat(many).sort_values("frame", kind="stable"))
+    options = Experiment(data=DataConfig(test=folder, remember=folder))
+    with pytest.raises(ValueError, match=r"clip0.csv: .*3"):
+        remembered_clips(options)
+    assert len(split_clips(options, "test")) == 1  # scores count all of them
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from seld.assignment.hnet_equivariant import EquivariantNetwork
 from seld.assignment.hnet_gru import GruNetwork, read_published
+from seld.assignment.inputs import check_shapes
 from seld.assignment.sinkhorn import Sinkhorn
 from seld.assignment.transport import flatten
 from seld.weights import PRETRAINED, read_weights, save_weights
@@ -113,7 +114,7 @@ class Hnet(nn.Module):
 
         In float32, or in float64 for such a cost; arguments and errors as above.
         """
-        _check_shapes(cost, active, present)
+        check_shapes(cost, active, present)
         if cost.numel() == 0:
             return cost.to(torch.promote_types(cost.dtype, torch.float32)).clone()
         problems = flatten(cost, active, present)
@@ -175,21 +176,6 @@ class Hnet(nn.Module):
         except RuntimeError:
             raise ValueError(f"{path} must hold the state dict of a published Hnet, got other shapes") from None
         return net.freeze()
-
-
-def _check_shapes(cost: Tensor, active: Tensor | None, present: Tensor | None) -> None:
-    if cost.ndim < 2:
-        raise ValueError(f"cost must be (..., M, N), got shape {tuple(cost.shape)}")
-    *batch, rows, columns = cost.shape
-    for name, mask, shape in (("active", active, (*batch, columns)), ("present", present, (*batch, rows))):
-        if mask is None:
-            continue
-        if mask.dtype != torch.bool:
-            raise ValueError(f"{name} must be bool, got {mask.dtype}")
-        try:
-            mask.expand(shape)
-        except RuntimeError:
-            raise ValueError(f"{name} must broadcast to {shape}, got shape {tuple(mask.shape)}") from None
 
 
 def _check_finite(cost: Tensor) -> None:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from seld.assignment.inputs import check_shapes
+
 _MOST_TRIED = 120  # ways to pair; beyond that augmenting paths are faster than trying them all
 _HUGE = 2.0**500  # costs beyond it are scaled down, so that sums of them do not overflow
 
@@ -26,8 +28,10 @@ def hungarian(
         forbid: take a cost of +inf for a pair that may not be made. There are then as many pairs as the others allow,
             and an estimate or reference without any stays unmatched; its row or column comes out 0.
     Raises:
-        ValueError: when the cost is not finite (with `forbid`: nan or -inf); names the first such matrix of the batch.
+        ValueError: when the cost is not finite (with `forbid`: nan or -inf), naming the first such matrix of the batch;
+            when a mask is not bool or does not fit.
     """
+    check_shapes(cost, active, present)
     if cost.numel() == 0:
         return torch.zeros_like(cost)
     *batch, rows, columns = cost.shape

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seld.assignment import transport
+from seld.assignment.inputs import check_shapes
 
 
 class SoftAssignment(NamedTuple):
@@ -60,11 +61,14 @@ class Sinkhorn:
             cost: (..., M, N), finite, usually angles in radians.
             active: (..., N) bool, references that take part; all by default. Silent columns are exactly 0.
             present: (..., M) bool, estimates that take part; all by default.
+        Raises:
+            ValueError: when a mask is not bool or does not fit.
         """
         return self.solve(cost, active, present).association
 
     def solve(self, cost: Tensor, active: Tensor | None = None, present: Tensor | None = None) -> SoftAssignment:
         """The association with a report of how far the solver got; arguments as for the call."""
+        check_shapes(cost, active, present)
         *batch, rows, columns = cost.shape
         if cost.numel() == 0:
             return SoftAssignment(cost.clone(), cost.new_zeros(batch), cost.new_zeros(batch))

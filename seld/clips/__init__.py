@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from seld.clips.cache import CachedClips, CachedFeatureConfig
 from seld.clips.folders import METADATA, SUFFIXES, Clip, find_clips
-from seld.clips.loading import read_labels, read_recording, read_recording_header
+from seld.clips.loading import FRAME, read_grid, read_labels, read_recording, read_recording_header
 from seld.clips.recording import Recording
 from seld.clips.segments import Batch, SegmentConfig, Segments, collate
 from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips, load_clip, load_clips
@@ -16,6 +16,7 @@ from seld.clips.statistics import Statistics, statistics
 from seld.features import Features
 
 __all__ = [
+    "FRAME",
     "METADATA",
     "SUFFIXES",
     "Batch",
@@ -35,6 +36,7 @@ __all__ = [
     "load_clip",
     "load_clips",
     "open_clips",
+    "read_grid",
     "read_labels",
     "read_recording",
     "read_recording_header",

@@ -105,7 +105,7 @@ def _visible(folder: Path) -> Iterator[Path]:
     return (
         path
         for path in folder.rglob("*")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file()
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and not path.is_dir()
     )
 
 

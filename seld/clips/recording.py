@@ -39,8 +39,6 @@ class Recording:
             ValueError: names the file when it is cut short, or holds samples that are not finite.
         """
         audio = read_recording(self.path, self.array, first * FRAME, (last - first) * FRAME, self._count_clipped)
-        # At some rates a frame is no whole number of samples of the file, and what covers the part is longer than it.
-        audio = audio[:, : (last - first) * FRAME]
         # The largest of all parts: a channel is dead when it never is alive.
         self._deviation = torch.maximum(self._deviation, audio.std(1, correction=0))
         return audio

@@ -103,9 +103,16 @@ class Localizer(nn.Module):
         return state
 
     def locate(self, audio: Tensor, block_s: float = BLOCK_S, context_s: float = CONTEXT_S) -> Estimate:
-        """Estimates (T, M, 3), (T, M) of one recording (channels, samples) at 24 kHz, on the model's device."""
+        """Estimates (T, M, 3), (T, M) of one recording (channels, samples) at 24 kHz, on the model's device.
+
+        Raises:
+            ValueError: for a wrong shape, samples that are no floating-point numbers, full scale 1.0, or not finite.
+        """
         if audio.ndim != 2 or audio.shape[0] != self.features.inputs or audio.shape[1] == 0:
             raise ValueError(f"audio must be ({self.features.inputs}, samples), got {tuple(audio.shape)}")
+        if not audio.is_floating_point() or not audio.isfinite().all():
+            raise ValueError(f"audio must be finite floating-point samples, full scale 1.0, got {audio.dtype}")
+        audio = audio.float()
         per_label = self.features.config.hop * self.features.config.frames_per_label
 
         def read(first: int, last: int) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seld.arrays import find_array
-from seld.clips import Clip, find_clips, read_labels, read_recording_header
+from seld.clips import FRAME, Clip, find_clips, read_grid, read_labels, read_recording, read_recording_header
 from seld.config import Experiment
 from seld.scenes import SceneConfig, make_scenes
 
@@ -26,7 +26,7 @@ def split_clips(options: Experiment, split: str) -> list[Clip]:
     if given is None:
         given = data.folder
     if given is not None:
-        return _given_clips(options, given, getattr(data, f"{split}_folds"))
+        return _given_clips(options, given, getattr(data, f"{split}_folds"), gridded=split != "test")
     if data.train is not None:
         _log.warning("data.%s is not given: scenes are made for it, in %s", split, data.made / split)
     clips = options.scenes.clips if split == "train" else getattr(data, f"{split}_clips")
@@ -46,13 +46,21 @@ def remembered_clips(options: Experiment) -> list[Clip]:
     return _made_clips(options, scenes, data.made / f"remember{overlap}")
 
 
-def _given_clips(options: Experiment, folders: Sequence[str] | str, folds: Sequence[int] | None = None) -> list[Clip]:
+def _given_clips(
+    options: Experiment, folders: Sequence[str] | str, folds: Sequence[int] | None = None, gridded: bool = True
+) -> list[Clip]:
+    """`gridded`: no more sources may sound at once than there are tracks."""
     data = options.data
     array = find_array(options.features.array)
     clips = find_clips(folders, array, data.format, folds, data.late_labels)
+    active = 0
     for clip in clips:
-        read_recording_header(clip.audio, array)
-    if not sum(len(read_labels(clip)) for clip in clips):
+        samples = read_recording_header(clip.audio, array).samples
+        read_recording(clip.audio, array, samples - 1)  # a file that is cut short shows it at its end
+        active += len(read_labels(clip))
+        if gridded:
+            read_grid(clip, -(-samples // FRAME), options.localizer.tracks)
+    if not active:
         named = folders if isinstance(folders, str) else ", ".join(folders)
         raise ValueError(f"{named}: no source is active in any frame of its {len(clips)} clips")
     return clips
