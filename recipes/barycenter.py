@@ -31,6 +31,7 @@ from seld.classical import intensity_histogram
 from seld.files import atomic_path
 from seld.geometry import fibonacci_sphere, unit_from_degrees
 from seld.plots import COLOURS
+from seld.plots.canvas import save
 from seld.run import Run
 from seld.wasserstein import Gradient, pixel_cost, read_images, sphere_cost, to_mass, transport_cost
 
@@ -239,11 +240,6 @@ def draw_loss(log: pd.DataFrame, options: Config) -> None:
     )
     panel.grid(color="#E5E5E5")
     save(figure, options.run_dir / "loss.png")
-
-
-def save(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
 
 
 if __name__ == "__main__":

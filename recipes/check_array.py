@@ -25,6 +25,7 @@ from seld.audio import SAMPLE_RATE, read_audio
 from seld.files import atomic_path, write_json
 from seld.geometry import degrees_from_unit, unit_from_degrees
 from seld.plots import COLOURS, REFERENCE_COLOUR
+from seld.plots.canvas import save
 
 
 @dataclass
@@ -155,8 +156,7 @@ def draw(array: Array, diagnosis: Diagnosis, times: np.ndarray, path: Path) -> N
         panel.legend(frameon=False, fontsize="small")
     faults = ", ".join(fault.kind for fault in diagnosis.faults)
     figure.suptitle(f"{array.name}: {faults or 'as declared'}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+    save(figure, path)
 
 
 def _draw_sphere(panel, diagnosis: Diagnosis) -> None:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from seld import config
 from seld.assignment.hungarian import hungarian
 from seld.files import atomic_path
+from seld.plots.canvas import save
 from seld.run import Run
 from seld.wasserstein import SUFFIXES, pixel_cost, read_images, to_mass, transport_cost
 
@@ -207,8 +208,7 @@ def draw(centres: np.ndarray, images: np.ndarray, cluster: np.ndarray, labels: l
             panel.axis("off")
         for panel in line:
             panel.set(xticks=[], yticks=[])
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+    save(figure, path)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,18 @@ these recipes may work on one folder. All other options are those of train_doa.p
 """
 
 import copy
+import functools
 import signal
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from seld import config
+from seld.assignment import AssignmentConfig
 from seld.clips import METADATA
 from seld.config import Experiment
 from seld.files import atomic_path, write_json
+from seld.losses import LossConfig
 from seld.metrics.seeds import compare_seeds
 from seld.metrics.seeds_report import differences_table, flat, insert, scores_table
 from seld.plots import plot_intervals
@@ -100,7 +103,7 @@ def main(options: Comparison) -> None:
     if not options.summarize:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that processes are ended
         try:
-            finish(runs, TRAIN, options.parallel)
+            finish(runs, TRAIN, options.parallel, tell=functools.partial(print, flush=True))
         except KeyboardInterrupt:
             sys.exit(130)
         finally:
@@ -135,6 +138,8 @@ def experiment(options: Comparison, overlap: int, arm: str, seed: int) -> Experi
     for name, value in ARMS[arm].items():
         part, option = name.split(".")
         setattr(getattr(one, part), option, value)
+    if one.localizer.output == "accdoa":  # has none of these
+        one.assignment, one.loss = AssignmentConfig(), LossConfig()
     return resolved(one)
 
 

@@ -17,9 +17,6 @@ An interrupted run goes on where it stopped when it is started again.
 """
 
 import dataclasses
-import json
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,21 +70,5 @@ def main(config: Config) -> None:
     render_scenes(config.render, config.output, config.formats, config.events, config.workers, ray=config.ray)
 
 
-def with_lists(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with the words after --formats made one list, as the parser wants it."""
-    out: list[str] = []
-    words: list[str] | None = None
-    for argument in [*arguments, "--"]:
-        if words is not None and not argument.startswith("--"):
-            words.append(argument)
-            continue
-        if words:
-            out += [words[0]] if len(words) == 1 and words[0].startswith("[") else [json.dumps(words)]
-        words = [] if argument == "--formats" else None
-        out.append(argument)
-    return out[:-1]
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = with_lists(sys.argv[1:])
     run(main, Config, __doc__)

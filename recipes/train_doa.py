@@ -28,7 +28,7 @@ from seld import assignment, config
 from seld.assignment import Layer, matching_cost
 from seld.classical import intensity_histogram
 from seld.clips import Batch, Clip, Clips, Segments, collate, open_clips, read_labels, read_recording, statistics
-from seld.config import Experiment
+from seld.config import CHANGEABLE, Experiment
 from seld.geometry import pairwise_angular_distance
 from seld.labels import write_rows
 from seld.localizer import Estimate, Localizer, estimated_rows, tracked_rows
@@ -37,15 +37,14 @@ from seld.metrics import evaluate
 from seld.plots import plot_curves, plot_tracks
 from seld.run import Run
 from seld.scenes import SPLITS
-from seld.training import REMEMBERED, TUNED, remembered_clips, resolved, settle, split_clips, validate
+from seld.training import KEPT, REMEMBERED, TUNED, remembered_clips, resolved, settle, split_clips, validate
 
 FITTED = SPLITS[:2]
-CHANGEABLE = ("run_dir", "data.workers", "data.loaders", "features.cache", "features.cache_dir")  # when it goes on
 CURVES = {
     "LE of validation (degrees)": ["LE"],
     "scores of validation": ["F20", "LR", "LP", "MOTA"],
 }
-TABLE = ("LE", "F20", "LR", "LP", "LF", "MOTA", "MOTP", "switches")
+_APART = 1_000_003  # between what seeds count from, so that no epoch of one has the order of an epoch of another
 
 
 def main(options: Experiment) -> None:
@@ -63,7 +62,7 @@ def main(options: Experiment) -> None:
         raise ValueError(f"train.accelerator {train.accelerator} cannot be used: {error}") from None
     fabric.launch()
     # A fine-tuning was settled when it was through; anything else may be trained for longer.
-    run = Run(options.run_dir, options, CHANGEABLE if options.model else (*CHANGEABLE, "train.epochs"))
+    run = Run(options.run_dir, options, CHANGEABLE, () if options.model else ("train.epochs",))
     with fabric.rank_zero_first():
         clips = {split: split_clips(options, split) for split in SPLITS}
         if options.model:
@@ -88,7 +87,6 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
     done, history = 0, []
     if state := run.load():
         localizer.load_state_dict(state["localizer"])
-        optimizer.load_state_dict(state["optimizer"])
         done, history = state["epochs"], state["history"]
     if done >= train.epochs:
         return
@@ -99,13 +97,17 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
     if fabric.global_rank == 0:
         describe(run, data)
     segments = Segments(data["train"], options.data.segments, localizer.features, options.seed)
-    sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=options.seed)
+    chance = _APART * options.seed
+    sampler = DistributedSampler(segments, fabric.world_size, fabric.global_rank, seed=chance)
     # Not set up by Fabric, which would count the sampler's epochs from 0 again in a resumed run.
     loaders = options.data.loaders_for(fabric.device.type)
     loader = DataLoader(segments, train.batch, sampler=sampler, collate_fn=collate, num_workers=loaders)
     network, optimizer = fabric.setup(localizer, optimizer)
+    if state:  # only now, since its tensors go where the parameters are
+        optimizer.load_state_dict(state["optimizer"])
+        fabric.strategy.precision.load_state_dict(state.get("precision", {}))
     for epoch in range(done, train.epochs):
-        fabric.seed_everything(options.seed + epoch, verbose=False)  # what a resumed run draws, too
+        fabric.seed_everything((chance + epoch) % 2**32, verbose=False)  # what a resumed run draws, too
         sampler.set_epoch(epoch)
         segments.epoch = epoch
         started = time.perf_counter()
@@ -115,7 +117,17 @@ def fit(options: Experiment, fabric: Fabric, run: Run, clips: dict[str, list[Cli
             line |= validate(localizer, clips["validation"], data["validation"])
             line["seconds"] = time.perf_counter() - started
             history.append(line)
-            keep(run, localizer, optimizer, history, TUNED if options.model else "best.safetensors")
+            keep(run, localizer, history, TUNED if options.model else "best.safetensors")
+            # Last, since a resumed run takes everything before it as done.
+            run.save(
+                {
+                    "localizer": localizer.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "precision": fabric.strategy.precision.state_dict(),
+                    "epochs": len(history),
+                    "history": history,
+                }
+            )
         fabric.barrier()
 
 
@@ -166,7 +178,7 @@ def loss_of(options: Experiment, assign: Layer, estimate: Estimate, batch: Batch
     return mot_loss(cost, association, estimate.activity_logit, batch.active, options.loss)
 
 
-def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, history: list[dict], best: str) -> None:
+def keep(run: Run, localizer: Localizer, history: list[dict], best: str) -> None:
     """Print, log and save what an epoch has brought; `best` names the file for the best one."""
     line = history[-1]
     tqdm.write("  ".join(f"{name} {value:.3g}" for name, value in line.items()))
@@ -174,15 +186,6 @@ def keep(run: Run, localizer: Localizer, optimizer: torch.optim.Optimizer, histo
     if line["F20"] >= max(entry["F20"] for entry in history):
         localizer.save(run.folder / best)
     run.log(history)
-    # Last, since a resumed run takes everything before it as done.
-    run.save(
-        {
-            "localizer": localizer.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "epochs": len(history),
-            "history": history,
-        }
-    )
 
 
 def describe(run: Run, data: dict[str, Clips]) -> None:
@@ -237,9 +240,9 @@ def report(run: Run, clips: list[Clip]) -> None:
 def print_table(scores: dict[str, dict]) -> None:
     """One line for each method."""
     width = max(map(len, scores))
-    print(" " * width + "".join(f"{name:>10}" for name in TABLE))
+    print(" " * width + "".join(f"{name:>10}" for name in KEPT))
     for method, values in scores.items():
-        print(f"{method:<{width}}" + "".join(f"{values[name]:>10.3g}" for name in TABLE))
+        print(f"{method:<{width}}" + "".join(f"{values[name]:>10.3g}" for name in KEPT))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ from seld import config
 from seld.assignment.hnet import Hnet, HnetConfig, hnet_losses
 from seld.assignment.hnet_cases import CASES
 from seld.assignment.hnet_data import Examples, HnetDataConfig, draw, endless, margin
-from seld.assignment.hnet_report import balance_table, plot_confusion, plot_separations, score_table
+from seld.assignment.hnet_report import balance_table, score_table
 from seld.assignment.hnet_scores import TIED_MARGIN, HnetScoresConfig, balance, is_exact, score, separation_map
-from seld.plots import plot_associations, plot_curves
+from seld.plots import plot_associations, plot_curves, plot_pairs, plot_separations
 from seld.run import Run
 from seld.weights import PRETRAINED
 
@@ -91,9 +91,7 @@ def main(options: Config) -> None:
     torch.set_flush_denormal(True)  # messages at low temperature make denormals, which are slow
     run = Run(options.run_dir, options)
     print(balance_table(*balance(options.data, options.seed)))
-    began = time.perf_counter()
-    train(options, run)
-    seconds = time.perf_counter() - began
+    seconds = sum(line.get("seconds", 0.0) for line in train(options, run))
     net = Hnet.from_pretrained(run.folder / "model.safetensors").to(device(options))
     scores = score(net, options.data, options.validation)
     print(score_table(scores))
@@ -102,8 +100,12 @@ def main(options: Config) -> None:
     print(f"trained for {seconds:.0f} s; everything is in {run.folder}")
 
 
-def train(options: Config, run: Run) -> None:
-    """All training steps that are left to do; leaves the best network and the last state in the run folder."""
+def train(options: Config, run: Run) -> list[dict[str, float]]:
+    """All training steps that are left to do; leaves the best network and the last state in the run folder.
+
+    Returns:
+        The log, from the first step on.
+    """
     torch.manual_seed(options.seed)
     net, steps, every = Hnet(options.hnet).to(device(options)), options.train.steps, options.train.every
     optimizer = torch.optim.Adam(net.parameters(), options.train.learning_rate)
@@ -112,7 +114,7 @@ def train(options: Config, run: Run) -> None:
     first, history = resume(run, parts)
     unseen = validation_problems(options)
     problems = endless(options.data, options.train.batch, options.seed, first)
-    losses = torch.zeros(3)
+    losses, began = torch.zeros(3), time.perf_counter()
     for step in tqdm(range(first, steps), "training", steps, initial=first, unit="step"):
         examples = next(problems).to(device(options))
         each = torch.stack(hnet_losses(net.logits(*inputs(examples)), examples.association))
@@ -124,9 +126,12 @@ def train(options: Config, run: Run) -> None:
         losses += each.detach().cpu() / every
         if (step + 1) % every == 0 or step + 1 == steps:
             done = step % every + 1
-            history.append(log_line(net, unseen, losses * every / done, len(history) + 1, step + 1))
+            line = log_line(net, unseen, losses * every / done, len(history) + 1, step + 1)
+            history.append(line | {"seconds": time.perf_counter() - began})
             losses.zero_()
             keep(run, net, parts, history)
+            began = time.perf_counter()
+    return history
 
 
 def device(options: Config) -> str:
@@ -180,7 +185,7 @@ def resume(run: Run, parts: dict) -> tuple[int, list[dict[str, float]]]:
 def figures(net: Hnet, scores: dict, options: Config, folder: Path) -> None:
     """Associations of every kind, confusions, accuracy over separation and number of sources, and the log."""
     kinds = {"all problems": scores["all"]} | scores["by_case"]
-    plot_confusion(kinds, folder / "confusion.png")
+    plot_pairs(kinds, folder / "confusion.png")
     associations(net, options, folder / "associations.png")
     if options.data.cost == "angle" and (counts := [size for size in options.validation.sizes if size > 1]):
         shares = separation_map(net, counts, SEPARATIONS_DEG, options.validation.problems // 20, options.seed)

@@ -17,9 +17,8 @@ from seld import config
 from seld.assignment.hnet import Hnet
 from seld.assignment.hnet_cases import CASES
 from seld.assignment.hnet_data import HnetDataConfig, draw
-from seld.assignment.hnet_report import plot_separations
 from seld.assignment.hnet_scores import separation_map
-from seld.plots import plot_associations
+from seld.plots import plot_associations, plot_separations
 
 MEANING = {
     "independent": "anywhere",

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from seld.arrays.foa import AXES
 from seld.audio import SAMPLE_RATE
 from seld.features import FeatureConfig, LogMelIntensity
 from seld.geometry import fibonacci_sphere, normalize, pairwise_angular_distance
@@ -112,7 +113,7 @@ def _histogram(audio: Tensor, grid: np.ndarray, config: HistogramConfig) -> np.n
     frequency = torch.linspace(0, SAMPLE_RATE / 2, features.fft // 2 + 1)
     bins = (frequency >= config.lowest_hz) & (frequency <= config.highest_hz)
     spectrum = LogMelIntensity(features).spectrum(audio.unsqueeze(0))[0, ..., bins]
-    intensity = (spectrum[:1].conj() * spectrum[[3, 1, 2]]).real  # ACN order W Y Z X -> x, y, z
+    intensity = (spectrum[:1].conj() * spectrum[AXES]).real
     energy = (spectrum.abs().square().sum(0) / 2).clamp_min(_TINY)
     length = intensity.norm(dim=0)
     weight = (length / energy).clamp_max(1) ** config.directness_power

@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import sys
+import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def parse(
         raise ValueError(f"argument {list(argv).index('') + 1} is empty; is a variable of the shell not set?")
     try:
         given = _find_configs(argv)
-        arguments = parser.parse_args(_spelled_out(given, typing.get_type_hints(config_class)))
+        arguments = parser.parse_args(_spelled_out(given, _types(config_class)))
         parts = parser.instantiate(arguments)
     except (argparse.ArgumentError, TypeError) as error:
         raise ValueError(_one_line(error)) from None
@@ -65,8 +66,10 @@ def to_yaml(config: Any) -> str:
     return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
 
 
-def check_same(path: Path, config: Any, but: Collection[str] = ()) -> None:
+def check_same(path: Path, config: Any, but: Collection[str] = (), growing: Collection[str] = ()) -> None:
     """See that a file that `to_yaml` wrote has the same options, all but those that are named ("train.epochs").
+
+    Those of `growing` may be larger now, but not smaller.
 
     Raises:
         ValueError: names the file and the first option that differs. What the file lacks came later, and was then
@@ -78,8 +81,9 @@ def check_same(path: Path, config: Any, but: Collection[str] = ()) -> None:
         raise ValueError(f"{path}: {error}") from None
     its, ours = (_flat(_plain(dataclasses.asdict(one))) for one in (found, config))
     for name, value in ours.items():
-        if its.get(name) != value and name not in but:
-            raise ValueError(f"{path}: made with {name} {its.get(name)}, not {value}; choose another --run_dir")
+        if its.get(name) == value or name in but or (name in growing and its.get(name) < value):
+            continue
+        raise ValueError(f"{path}: made with {name} {its.get(name)}, not {value}; choose another --run_dir")
 
 
 def run(
@@ -109,7 +113,19 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _spelled_out(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
+def _types(config_class: type, prefix: str = "") -> dict[str, tuple]:
+    """What each option may be, one or several types; those of sections by names with dots."""
+    found = {}
+    for name, hint in typing.get_type_hints(config_class).items():
+        if dataclasses.is_dataclass(hint):
+            found |= _types(hint, f"{prefix}{name}.")
+        else:
+            several = typing.get_origin(hint) in (typing.Union, types.UnionType)
+            found[prefix + name] = typing.get_args(hint) if several else (hint,)
+    return found
+
+
+def _spelled_out(argv: Sequence[str], kinds: Mapping[str, tuple]) -> list[str]:
     """Underscores in names, lists in brackets, switches with their value: as jsonargparse takes them."""
     found: list[str] = []
     left = list(argv)
@@ -120,10 +136,12 @@ def _spelled_out(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
             continue
         name = name[2:].replace("-", "_")
         following = list(itertools.takewhile(lambda text: not text.startswith("--"), left))
-        if typing.get_origin(types.get(name)) is list and not (value or "".join(following[:1])).startswith("["):
+        words, kind = [value] if equals else following, kinds.get(name, ())
+        is_list = any(typing.get_origin(one) is list for one in kind) and words and not words[0].startswith("[")
+        if is_list and (len(words) > 1 or not (str in kind or words == ["null"])):
             left = left if equals else left[len(following) :]
-            equals, value = "=", json.dumps([value] if equals else following)
-        elif types.get(name) is bool and not equals and following[:1] not in (["true"], ["false"]):
+            equals, value = "=", json.dumps(words)
+        elif kind == (bool,) and not equals and following[:1] not in (["true"], ["false"]):
             equals, value = "=", "true"
         found.append(f"--{name}{equals}{value}")
     return found

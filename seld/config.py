@@ -13,10 +13,13 @@ from seld.localizer import LocalizerConfig
 from seld.losses import LossConfig
 from seld.scenes import SPLITS, SceneConfig
 
+CHANGEABLE = ("run_dir", "data.workers", "data.loaders", "features.cache", "features.cache_dir")
+"""options of an experiment that may be others when its run goes on"""
 LEARNING_RATE = 3e-3
 FINE_TUNING_RATE = 3e-4  # far enough for new rooms and microphones, near enough to the weights that it starts from
 
 __all__ = [
+    "CHANGEABLE",
     "FINE_TUNING_RATE",
     "LEARNING_RATE",
     "DataConfig",
@@ -152,3 +155,7 @@ class Experiment:
     def __post_init__(self):
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if self.localizer.output == "accdoa":
+            for name, part in (("assignment", self.assignment), ("loss", self.loss)):
+                if part != type(part)():
+                    raise ValueError(f"{name}.* must be left out with localizer.output accdoa, which trains with ADPIT")

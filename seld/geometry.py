@@ -1,12 +1,14 @@
 """The one angle convention: angles to unit vectors and back, distances, rotations.
 
 x points to the front, y to the left, z up. Azimuth is counter-clockwise, 0 in front, +90 degrees to the
-left, in [-180, 180); elevation is +90 degrees above (DCASE). No other module converts.
+left, in [-180, 180); elevation is +90 degrees above (DCASE). No other module converts directions; hnet_cases.py and
+hnet_data.py draw and round angles of made-up problems.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +79,16 @@ def fibonacci_sphere(points: int) -> np.ndarray:
     z = 1 - 2 * index / points
     radius, turn = np.sqrt(1 - z**2), np.pi * (1 + np.sqrt(5)) * index
     return np.stack([radius * np.cos(turn), radius * np.sin(turn), z], -1)
+
+
+def cube_lattice(reach: int) -> np.ndarray:
+    """Unit vectors (points, 3) to all whole numbers up to `reach` without common factor: 26, 98, 290, ... directions.
+
+    They lie about evenly, and the symmetries of a cube turn them into each other.
+    """
+    points = (point for point in itertools.product(range(-reach, reach + 1), repeat=3) if math.gcd(*point) == 1)
+    lattice = np.array(sorted(points), dtype=float)
+    return lattice / np.linalg.norm(lattice, axis=1, keepdims=True)
 
 
 def _norm(vector: Tensor) -> Tensor:

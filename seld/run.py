@@ -27,16 +27,19 @@ class Run:
     Args:
         options: the configuration, a dataclass.
         changeable: names of options that may be others when a run goes on.
+        growing: names of those that may be larger.
 
     Raises:
         ValueError: when the folder holds a run of another configuration, with the first option that differs.
     """
 
-    def __init__(self, folder: str | Path, options: Any, changeable: Collection[str] = ()):
+    def __init__(
+        self, folder: str | Path, options: Any, changeable: Collection[str] = (), growing: Collection[str] = ()
+    ):
         self.folder = Path(folder)
         path = self.folder / "config.yaml"
         if path.is_file() and self.checkpoint.is_file():
-            check_same(path, options, changeable)
+            check_same(path, options, changeable, growing)
         self.write("config.yaml", to_yaml(options))
 
     @property

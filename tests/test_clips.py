@@ -5,7 +5,7 @@ import torch
 
 from seld.arrays import Array
 from seld.audio import write_audio
-from seld.clips import ClipData, SegmentConfig, Segments, find_clips, load_clip, load_clips, read_labels
+from seld.clips import ClipData, SegmentConfig, Segments, find_clips, load_clip, read_labels
 from seld.features import FeatureConfig, LogMelIntensity, SalsaLite
 from seld.geometry import unit_from_degrees
 from seld.labels import write_rows
@@ -75,7 +75,7 @@ def test_features_and_labels_of_a_clip_agree(tmp_path):
 def test_loading_names_the_bad_file(tmp_path):
     write_clip(tmp_path, "a", frames=range(25))
     with pytest.raises(ValueError, match=r"a.csv: frame 24 lies beyond the audio, which has 20 frames"):
-        load_clips(find_clips(tmp_path), LogMelIntensity(), slots=2)
+        load_clip(find_clips(tmp_path)[0], LogMelIntensity(), slots=2)
 
 
 def test_late_labels_are_refused_or_left_out_wherever_labels_are_read(tmp_path):
@@ -124,7 +124,7 @@ def test_a_short_clip_goes_on_in_silence():
 def test_augmentation_turns_sound_and_labels_together(tmp_path):
     write_clip(tmp_path, "a", azimuth=40, elevation=20)
     features = LogMelIntensity()
-    data = Segments(load_clips(find_clips(tmp_path), features, 1), SegmentConfig(seconds=1), features, seed=0)
+    data = Segments([load_clip(find_clips(tmp_path)[0], features, 1)], SegmentConfig(seconds=1), features, seed=0)
     directions = set()
     for data.epoch in range(12):
         segment = data[0]
@@ -142,7 +142,7 @@ def test_clips_of_an_array_are_read_turned_and_levelled(tmp_path):
     rows = pd.DataFrame({"frame": range(10), "class": 0, "source": 3, "azimuth": 90, "elevation": 0})
     write_rows(tmp_path / "metadata_dev" / "a.csv", rows)
     features = SalsaLite(FeatureConfig(kind="salsa_lite"), array)
-    loaded = load_clips(find_clips(tmp_path, array), features, 1)
+    loaded = [load_clip(clip, features, 1) for clip in find_clips(tmp_path, array)]
     assert loaded[0].features.shape == (5, 50, features.bands) and loaded[0].features[:3].float().min() > -1
     data = Segments(loaded, SegmentConfig(seconds=1), features, seed=0)
     directions = set()

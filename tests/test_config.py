@@ -31,9 +31,17 @@ class Whole:
 
 
 @dataclass
+class Parts:
+    train: list[str] | str | None = None
+    folds: list[int] | None = None
+    augment: bool = False
+
+
+@dataclass
 class Many:
     side_folders: list[Path] = field(default_factory=list)
     per_file: bool = False
+    data: Parts = field(default_factory=Parts)
 
 
 def parse(*argv):
@@ -57,6 +65,20 @@ def test_options_override_files_override_defaults(tmp_path):
 )
 def test_dashes_several_values_and_switches(argv, folders, per_file):
     assert config.parse(Many, "A test.", argv) == Many([Path(folder) for folder in folders], per_file)
+
+
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["--data.train", "a", "b", "--data.augment"], Parts(["a", "b"], None, True)),
+        (["--data.train", "a", "--data.folds", "1", "2"], Parts("a", [1, 2])),
+        (["--data.train=a", "--data.folds", "3"], Parts("a", [3])),
+        (["--data.train", "[a, b]", "--data.folds=[3]"], Parts(["a", "b"], [3])),
+        (["--data.folds", "null", "--data.augment", "false"], Parts()),
+    ],
+)
+def test_so_do_those_of_sections(argv, parts):
+    assert config.parse(Many, "A test.", argv).data == parts
 
 
 def test_the_command_line_needs_no_torch():
@@ -126,3 +148,10 @@ def test_bad_input_ends_with_one_line_and_code_2(monkeypatch, capsys):
         config.run(fail, Whole, "A test.", positional={"source": "where from"})
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "error: clip.wav: broken in many ways\n"
+
+
+@pytest.mark.parametrize("option", [["--loss.gate_deg", "30"], ["--assignment.kind", "pit"]])
+def test_options_that_accdoa_has_no_use_for_are_refused(option):
+    with pytest.raises(ValueError, match=r"must be left out with localizer.output accdoa, which trains with ADPIT"):
+        config.parse(config.Experiment, "A test.", ["--localizer.output", "accdoa", *option])
+    assert config.parse(config.Experiment, "A test.", option)

@@ -6,7 +6,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from seld.assignment.hnet import Hnet
 from seld.assignment.hnet_data import Examples, HnetDataConfig
-from seld.assignment.hnet_report import balance_table, plot_confusion, plot_separations, score_table
+from seld.assignment.hnet_report import balance_table, score_table
 from seld.assignment.hnet_scores import (
     HnetScoresConfig,
     Outcome,
@@ -15,6 +15,7 @@ from seld.assignment.hnet_scores import (
     score,
     separation_map,
 )
+from seld.plots import plot_pairs, plot_separations
 
 
 class Fixed(torch.nn.Module):
@@ -124,11 +125,11 @@ def test_a_net_that_says_nothing_is_never_exact():
 
 
 def test_figures_are_written(scores, tmp_path):
-    plot_confusion(scores["by_size"], tmp_path / "confusion.png")
+    plot_pairs(scores["by_size"], tmp_path / "confusion.png")
     share = torch.tensor([[1.0, 0.4]])
     plot_separations({"a": ([2], share, share * 100)}, [0, 10, 180], tmp_path / "separations.png")
-    for path in tmp_path.iterdir():
-        assert path.read_bytes()[:4] == b"\x89PNG"
+    for name in ("confusion", "separations"):
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize("options", [{"problems": 99}, {"sizes": []}, {"sizes": [0]}])

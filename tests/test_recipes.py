@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 from unittest import mock
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from seld.assignment import Hnet
+from seld.assignment import Hnet, Kind
 from seld.audio import write_audio
 from seld.labels import read_rows
 
@@ -113,6 +114,17 @@ def test_a_run_that_is_through_is_trained_on_with_more_epochs(trained):
     assert any(not torch.equal(weights[name], old[name]) for name in weights)
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["32-true", "16-mixed"])
+def test_a_run_goes_on_on_a_gpu(trained, precision):
+    run = f"gpu_{precision}"
+    options = ("--config", "tiny.yaml", "--run_dir", run, "--train.accelerator", "cuda", "--train.precision", precision)
+    for epochs in (1, 2):
+        done = recipe("train_doa", *options, "--train.epochs", epochs, cwd=trained)
+        assert done.returncode == 0, done.stderr
+    assert pd.read_csv(trained / run / "log.csv")["loss_total"].notna().tolist() == [True, True]
+
+
 def test_localize_and_evaluate_a_recording(trained):
     test = trained / "data/scenes/test"
     recording = next((test / "foa_dev").iterdir())
@@ -174,7 +186,7 @@ def test_training_refuses_bad_input(trained):
     )
 
 
-@pytest.mark.parametrize("kind", ["sinkhorn", "hungarian", "pit", "none"])
+@pytest.mark.parametrize("kind", get_args(Kind))
 @pytest.mark.slow
 def test_every_assignment_trains(trained, kind):
     arguments = ("--config", "tiny.yaml", "--run_dir", f"run_{kind}", "--assignment.kind", kind)

@@ -40,10 +40,13 @@ def test_a_run_of_another_configuration_is_not_overwritten(tmp_path):
 
 def test_what_may_change_may_change(tmp_path):
     Run(tmp_path, Options()).save({"epochs": 1})
-    Run(tmp_path, Options(train=Inner(3)), changeable=["train.epochs"])
+    Run(tmp_path, Options(a=2), changeable=["a"])
+    Run(tmp_path, Options(a=2, train=Inner(3)), growing=["train.epochs"])
     assert "epochs: 3\n" in (tmp_path / "config.yaml").read_text()
-    with pytest.raises(ValueError, match=r"made with a 1, not 2"):
-        Run(tmp_path, Options(a=2, train=Inner(3)), changeable=["train.epochs"])
+    with pytest.raises(ValueError, match=r"made with a 2, not 1"):
+        Run(tmp_path, Options(train=Inner(3)), growing=["train.epochs"])
+    with pytest.raises(ValueError, match=r"made with train.epochs 3, not 2"):
+        Run(tmp_path, Options(a=2, train=Inner(2)), growing=["train.epochs"])
 
 
 def test_an_option_that_came_later_has_its_default(tmp_path):

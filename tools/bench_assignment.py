@@ -29,6 +29,7 @@ from assignment_peers import angles, gradient
 from seld.assignment import Hnet, Sinkhorn, hungarian
 from seld.audio import SAMPLE_RATE
 from seld.localizer import Localizer, LocalizerConfig
+from seld.losses import hungarian_loss
 
 OURS = "seld"
 EXACT = [(12800, 2, 2), (12800, 3, 3), (12800, 5, 5), (2048, 10, 10), (64, 50, 80), (8, 200, 200)]
@@ -151,11 +152,6 @@ def sinkhorn_rows(rounds: int, cases: list = ENTROPIC) -> list[dict]:
 
 
 def loss_rows(rounds: int) -> list[dict]:
-    try:
-        from seld.losses import hungarian_loss
-    except ImportError:
-        print("    loss: skipped, seld.losses has no hungarian_loss")
-        return []
     results = []
     for shape in SETS:
         true, pred = torch.rand(shape), torch.rand(shape, requires_grad=True)

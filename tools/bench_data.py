@@ -1,6 +1,6 @@
 """How fast data get ready for training, beside what others do, all in one run on one core.
 
-    OMP_NUM_THREADS=1 python tools/bench_data.py [--only features] [--rounds 7] [--json FILE]
+    OMP_NUM_THREADS=1 python tools/bench_data.py [--rounds 7] [--json FILE]
 
 Every row is one piece of work. Its methods take turns, round after round, and the least processor time of each counts,
 so that other jobs on the machine disturb little; `times` is how many times as long as ours a method takes, `real` how
@@ -53,9 +53,6 @@ class Row(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups of rows; all by default"
-    )
     parser.add_argument("--rounds", type=int, default=7, help="rounds that the methods take turns in, default 7")
     parser.add_argument("--json", type=Path, help="write all rows to this file")
     options = parser.parse_args()
@@ -63,11 +60,10 @@ def main() -> None:
     rows = []
     print(f"{'work':<34}{'method':<26}{'ms':>9}{'real':>9}{'times':>8}")
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        for group in options.only:
-            for work, methods in GROUPS[group](Path(folder)).items():
-                for row in race(work, methods, options.rounds):
-                    rows.append(row)
-                    print(f"{work:<34}{row.method:<26}{1e3 * row.seconds:>9.1f}{row.real:>9.0f}{row.times:>8.1f}")
+        for work, methods in feature_work(Path(folder)).items():
+            for row in race(work, methods, options.rounds):
+                rows.append(row)
+                print(f"{work:<34}{row.method:<26}{1e3 * row.seconds:>9.1f}{row.real:>9.0f}{row.times:>8.1f}")
     if options.json:
         options.json.write_text(json.dumps([row._asdict() for row in rows], indent=1))
 
@@ -117,9 +113,6 @@ def feature_work(folder: Path) -> dict[str, Methods]:
         },
         "phases, 4 channels": {OURS: ours(mic, kind="phase", array="mic")},
     }
-
-
-GROUPS = {"features": feature_work}
 
 
 def recording(path: Path, name: str) -> Path:

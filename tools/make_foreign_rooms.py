@@ -21,7 +21,7 @@ that sources can move along them. rooms.csv tells shapes, materials and the reve
 Simplified: waves are plane at the array; of more than ten late arrivals in a millisecond some are left out at random
 and the others are louder by as much; positions on one line share what comes after 50 ms, or more than 10 reflections in
 a box, whose sources all share what comes after 40; sources radiate the same to all sides. A room takes 5 to 10 seconds
-of processor time.
+of processor time. pyroomacoustics comes with pip install -e ".[test]".
 """
 
 import argparse

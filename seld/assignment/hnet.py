@@ -204,8 +204,3 @@ def hnet_losses(logits: Tensor, association: Tensor) -> HnetLoss:
         loss(logits.amax(2), association.sum(2)),
         loss(logits.amax(1), association.sum(1)),
     )
-
-
-def hnet_loss(logits: Tensor, association: Tensor) -> Tensor:
-    """The sum of the three losses, as in the paper."""
-    return sum(hnet_losses(logits, association))

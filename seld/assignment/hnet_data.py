@@ -48,7 +48,7 @@ class HnetDataConfig:
     cases: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(CASES, 1.0) | {"independent": 5.0, "noisy": 3.0}
     )
-    """weights of the ways to place references and estimates, see CASES in hnet_data.py"""
+    """weights of the ways to place references and estimates, see CASES in hnet_cases.py"""
 
     def __post_init__(self):
         if not self.sizes or min(self.sizes) < 1:

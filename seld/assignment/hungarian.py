@@ -86,7 +86,7 @@ def _solve(cost: Tensor, active: Tensor | None, present: Tensor | None) -> Tenso
     everyone = active is None and present is None
     active = cost.new_ones((batch, columns), dtype=torch.bool) if active is None else active
     present = cost.new_ones((batch, rows), dtype=torch.bool) if present is None else present
-    if cost.device.type != "cpu" and ways <= _MOST_TRIED:
+    if cost.device.type == "cuda" and ways <= _MOST_TRIED:  # MPS has no float64
         return enumerating.score(cost, active, present)
     matrices = cost.cpu().contiguous()
     association = torch.zeros_like(matrices)

@@ -11,7 +11,7 @@ from seld.clips.folders import METADATA, SUFFIXES, Clip, find_clips
 from seld.clips.loading import FRAME, read_grid, read_labels, read_recording, read_recording_header
 from seld.clips.recording import Recording
 from seld.clips.segments import Batch, SegmentConfig, Segments, collate
-from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips, load_clip, load_clips
+from seld.clips.sources import ClipData, Clips, MemoryClips, StreamedClips, load_clip
 from seld.clips.statistics import Statistics, statistics
 from seld.features import Features
 
@@ -34,7 +34,6 @@ __all__ = [
     "collate",
     "find_clips",
     "load_clip",
-    "load_clips",
     "open_clips",
     "read_grid",
     "read_labels",

@@ -139,11 +139,6 @@ def load_clip(clip: Clip, features: Features, slots: int) -> ClipData:
     return ClipData(whole_features(clip, features), torch.from_numpy(grid.doa), torch.from_numpy(grid.active))
 
 
-def load_clips(clips: Sequence[Clip], features: Features, slots: int, title: str = "features") -> list[ClipData]:
-    """Load all clips into memory with one thread per core and a progress bar."""
-    return list(for_all(lambda clip: load_clip(clip, features, slots), clips, title))
-
-
 def for_all(work: Callable[[Clip], T], clips: Sequence[Clip], title: str) -> Iterator[T]:
     """The work of each clip in turn, done ahead by one thread per core, with a progress bar."""
     threads = torch.get_num_threads()

@@ -1,7 +1,5 @@
 """Log-mel spectrograms and directions found by steering, for microphones at known places."""
 
-import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,7 +13,7 @@ from seld.features.config import FeatureConfig
 from seld.features.logmel_intensity import rotations
 from seld.features.reverberation import expected_reverberation, fresh_share
 from seld.features.spectrogram import FLOOR, Features, MelBank, cross_spectra, decibels, products
-from seld.geometry import normalize
+from seld.geometry import cube_lattice, normalize
 
 _SENSOR_NOISE = 0.01  # power of the noise of each microphone's own, against the diffuse field's
 _LOBE = 0.75  # cosine of the angle from the best direction within which directions are averaged
@@ -99,12 +97,11 @@ class LogMelSteered(Features):
 
 
 class _Grid(nn.Module):
-    """Directions that lie about evenly: whole numbers without common factor, which the symmetries of a cube keep."""
+    """Directions, and which of them are near each other."""
 
     def __init__(self, reach: int):
         super().__init__()
-        lattice = [point for point in itertools.product(range(-reach, reach + 1), repeat=3) if math.gcd(*point) == 1]
-        directions = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
+        directions = torch.tensor(cube_lattice(reach), dtype=torch.float32)
         self.register_buffer("directions", directions, persistent=False)
         self.register_buffer("near", (directions @ directions.T > _LOBE).float(), persistent=False)
 

@@ -4,7 +4,6 @@ A band of a frame has one vector, which points to where its sound comes from and
 directly. Nearness of directions is measured by a von Mises-Fisher kernel, exp(sharpness (cosine - 1)).
 """
 
-import itertools
 import math
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seld.geometry import normalize
+from seld.geometry import cube_lattice, normalize
 
 _TINY = 1e-6  # length of a vector that has no direction
 WINDOW = 5  # label frames that peaks are found in: half a second, in which sources hardly move
@@ -47,8 +46,7 @@ class PeakFinder(nn.Module):
         super().__init__()
         self.lasting, self.brief = lasting, brief
         self.count = lasting + brief
-        lattice = {point for point in itertools.product(range(-2, 3), repeat=3) if math.gcd(*point) == 1}
-        grid = normalize(torch.tensor(sorted(lattice), dtype=torch.float32))
+        grid = torch.tensor(cube_lattice(2), dtype=torch.float32)
         self.register_buffer("grid", grid, persistent=False)
         self.size = 2 * len(grid)
 

@@ -38,7 +38,7 @@ class Scores(Metric):
         scores = Scores("doa+mot", threshold_deg=20)
         for features, doa, active in batches:
             estimate = localizer(features)
-            scores.update((doa, active), (estimate.doa, estimate.activity > 0))
+            scores.update((doa, active), (estimate.doa, estimate.activity_logit > 0))
         print(scores.compute()["LE"])           # a tensor, degrees; over the clips of all processes
         print(scores.result()["jackknife"]["LE"])  # and everything else that `evaluate` returns
         scores.reset()
@@ -48,11 +48,11 @@ class Scores(Metric):
         class Training(lightning.LightningModule):
             def __init__(self, localizer):
                 super().__init__()
-                self.localizer, self.scores = localizer, Scores("dcase2022")
+                self.localizer, self.scores = localizer, Scores("doa+mot")
 
             def validation_step(self, batch, index):
                 estimate = self.localizer(batch.features)
-                self.scores.update((batch.doa, batch.active, batch.classes), (estimate.doa, estimate.active, ...))
+                self.scores.update((batch.doa, batch.active), (estimate.doa, estimate.activity_logit > 0))
 
             def on_validation_epoch_end(self):
                 self.log_dict(self.scores.compute())

@@ -6,6 +6,7 @@ from seld.plots.confusion import plot_confusion
 from seld.plots.curves import plot_curves
 from seld.plots.errors import plot_errors
 from seld.plots.events import plot_events
+from seld.plots.hnet import plot_pairs, plot_separations
 from seld.plots.intervals import plot_intervals
 from seld.plots.scores import plot_scores
 from seld.plots.sphere import plot_error_on_sphere
@@ -22,6 +23,8 @@ __all__ = [
     "plot_errors",
     "plot_events",
     "plot_intervals",
+    "plot_pairs",
     "plot_scores",
+    "plot_separations",
     "plot_tracks",
 ]

@@ -2,9 +2,10 @@
 
 from seld.training.finetuning import REMEMBERED, TUNED, Choice, resolved, settle
 from seld.training.splits import remembered_clips, split_clips
-from seld.training.validation import Validation, validate
+from seld.training.validation import KEPT, Validation, validate
 
 __all__ = [
+    "KEPT",
     "REMEMBERED",
     "TUNED",
     "Choice",

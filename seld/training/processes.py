@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -50,11 +50,13 @@ def check(run: Planned) -> None:
         ValueError: when it is not, with the first option that differs.
     """
     if run.done or (run.folder / "last.ckpt").is_file():
-        config.check_same(run.folder / "config.yaml", run.experiment)
+        config.check_same(run.folder / "config.yaml", run.experiment, config.CHANGEABLE)
 
 
-def finish(runs: Sequence[Planned], recipe: Path, parallel: int) -> None:
+def finish(runs: Sequence[Planned], recipe: Path, parallel: int, tell: Callable[[str], None]) -> None:
     """Finish all runs by a training recipe, `parallel` at once; what other programs are at is waited for.
+
+    `tell` is given a line for each run that ends.
 
     Raises:
         ValueError: when a run fails; the others are ended, and go on when this is started again.
@@ -63,7 +65,13 @@ def finish(runs: Sequence[Planned], recipe: Path, parallel: int) -> None:
     working: list[Working] = []
     try:
         while waiting or working:
-            working = [one for one in working if not ended(one, len(runs) - len(waiting), len(runs))]
+            still = []
+            for one in working:
+                if line := ended(one):
+                    tell(f"{line}, {len(runs) - len(waiting)} of {len(runs)} begun")
+                else:
+                    still.append(one)
+            working = still
             waiting = [run for run in waiting if not run.done]
             for run in list(waiting):
                 if len(working) < parallel and (process := begin(run, recipe, parallel)):
@@ -122,18 +130,15 @@ def scenes_are_there(one: Experiment) -> bool:
     return all(len(list((one.data.made / split).glob(f"{METADATA}/*.csv"))) >= clips for split, clips in wanted.items())
 
 
-def ended(one: Working, number: int, total: int) -> bool:
-    """Whether a process is through, which is then said."""
+def ended(one: Working) -> str | None:
+    """What there is to say of a process that is through; None of one that is not."""
     code = one.process.poll()
     if code is None:
-        return False
+        return None
     run = one.planned
     if code:
         lines = (run.folder / "output.txt").read_text().replace("\r", "\n").strip().splitlines()
         raise ValueError(f"{run.name}: exit code {code}, {lines[-1] if lines else 'without a word'}")
     scores = json.loads((run.folder / "scores.json").read_text())
     figures = ", ".join(f"{name} {scores[name]:.3g}" for name in ("LE", "F20", "MOTA") if scores[name] is not None)
-    print(
-        f"{run.name}: {figures} ({(time.monotonic() - one.since) / 60:.1f} min; {number} of {total} begun)", flush=True
-    )
-    return True
+    return f"{run.name}: {figures} ({(time.monotonic() - one.since) / 60:.1f} min)"

@@ -17,6 +17,7 @@ from seld.arrays.checking.diagnosis import (
 )
 from seld.arrays.checking.explaining import explain, unexplained
 from seld.arrays.checking.wording import channels_in_words, is_identity, list_in_words, order_in_words, turn_in_words
+from seld.geometry import fibonacci_sphere
 
 HEAD = Array("head", "sphere", ((0.0, 0.0875, 0.0), (0.0, -0.0875, 0.0)), 0.0875)  # stands in for binaural ears
 
@@ -227,11 +228,7 @@ def _centred(delays: np.ndarray) -> np.ndarray:
 
 def _located(array: Array, living: np.ndarray, advance_s: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Directions (claps, 3) whose delays lie nearest to the measured ones; near `near` where several do."""
-    number = np.arange(4000) + 0.5
-    height, turn = 1 - number / 2000, np.pi * (1 + 5**0.5) * number
-    across = np.sqrt(1 - height**2)
-    grid = np.stack([across * np.cos(turn), across * np.sin(turn), height], 1)
-    grid = np.concatenate([grid, near])
+    grid = np.concatenate([fibonacci_sphere(4000), near])
     model = _centred(expected_advance(array, grid)[:, living])
     scale = max(np.sqrt((model**2).mean()), 1e-9)
     misfit = ((advance_s[:, None] - model) ** 2).mean(2) / scale**2

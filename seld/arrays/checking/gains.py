@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from seld.arrays.array import Array
 from seld.arrays.checking.explaining import FAULT, MIRROR, MOVED, turn_penalty
-from seld.arrays.foa import CONVENTIONS
+from seld.arrays.foa import AXES, CONVENTIONS
 
 GAIN = 0.06  # precision of a measured gain, of vectors of length 1
 
@@ -150,7 +150,7 @@ def _turns(evidence: GainEvidence) -> list[np.ndarray]:
         return [MIRROR]
     place, scale = CONVENTIONS[evidence.array.convention]
     measured = evidence.gains[:, place] / scale
-    heard = measured[:, [3, 1, 2]] * np.sign(measured[:, :1])
+    heard = measured[:, AXES] * np.sign(measured[:, :1])
     turns = []
     for mirror in (np.eye(3), MIRROR):
         covariance = heard.T @ (evidence.told @ mirror)
@@ -196,5 +196,5 @@ def directions_of(array: Array, convention: str, gains: np.ndarray) -> np.ndarra
         return np.full((len(gains), 3), np.nan)
     place, scale = CONVENTIONS[convention]
     sorted_gains = gains[:, place] / scale
-    vector = sorted_gains[:, [3, 1, 2]] * np.where(sorted_gains[:, :1] < 0, -1, 1)
+    vector = sorted_gains[:, AXES] * np.where(sorted_gains[:, :1] < 0, -1, 1)
     return vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
