@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the localizers that ship as `foa` and `mic`: sounds, scenes, training, scores. Started again, it goes on where
 # it stopped. Needs espeak-ng, fluidsynth and sound fonts (recipes/render_sounds.py --help), 25 GB of disk, 10 GB of
-# memory and about five hours on two cores.
+# memory and some six hours on two cores.
 #
 #     tools/make_localizers.sh [foa|mic ...]
 set -euo pipefail
