@@ -137,7 +137,7 @@ def _spelled_out(argv: Sequence[str], kinds: Mapping[str, tuple]) -> list[str]:
         name = name[2:].replace("-", "_")
         following = list(itertools.takewhile(lambda text: not text.startswith("--"), left))
         words, kind = [value] if equals else following, kinds.get(name, ())
-        is_list = any(typing.get_origin(one) is list for one in kind) and words and not words[0].startswith("[")
+        is_list = any(typing.get_origin(one) is list for one in kind) and not "".join(words[:1]).startswith("[")
         if is_list and (len(words) > 1 or not (str in kind or words == ["null"])):
             left = left if equals else left[len(following) :]
             equals, value = "=", json.dumps(words)
