@@ -1,6 +1,7 @@
 """Impulse responses of rooms that the scene maker did not make, to test localizers on.
 
     python tools/make_foreign_rooms.py --output rooms --rooms 24 --seed 1
+    python tools/gather_recordings.py --output recordings
     python recipes/make_scenes.py --output test --split test --responses rooms/foa --events recordings
     python recipes/make_scenes.py --output test_mic --split test --formats mic --responses rooms/mic --events recordings
 
