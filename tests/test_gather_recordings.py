@@ -1,5 +1,6 @@
 """Which recordings are taken of a package, and what is said when it cannot be had."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,14 +53,33 @@ def test_a_package_becomes_files_of_its_classes(package, tmp_path, monkeypatch):
     assert all(name.startswith("speech/any_voices_") for name in found)
 
 
-def test_where_there_is_no_apt_one_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "argv", ["gather_recordings.py", "--output", str(tmp_path / "out")])
-    with pytest.raises(SystemExit, match="^apt-get is missing; this needs Debian or one of its relatives$"):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    def main(output):
+        monkeypatch.setattr(sys, "argv", ["gather_recordings.py", "--output", str(output)])
         gather_recordings.main()
 
+    monkeypatch.setattr(shutil, "which", lambda program: program)
+    return main
 
-def test_what_apt_says_last_is_told():
-    said = b"W: slow\nE: Unable to locate package x\n"
-    failed = subprocess.CalledProcessError(100, ["apt-get", "download"], stderr=said)
-    assert gather_recordings.problem(failed) == "apt-get download failed: E: Unable to locate package x"
+
+def test_where_there_is_no_apt_one_line_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    with pytest.raises(SystemExit, match="^error: apt-get is missing; this needs Debian or one of its relatives$"):
+        run(tmp_path / "out")
+
+
+def test_what_apt_says_last_is_told(run, tmp_path, monkeypatch):
+    def failing(command, **_):
+        raise subprocess.CalledProcessError(100, command, stderr=b"W: slow\nE: Unable to locate package\n")
+
+    monkeypatch.setattr(subprocess, "run", failing)
+    with pytest.raises(SystemExit, match="^error: apt-get download -q .* failed: E: Unable to locate package$"):
+        run(tmp_path / "out")
+
+
+def test_an_output_that_is_a_file_is_refused_before_the_downloads(run, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(SystemExit, match="^error: .*File exists: .*file'$"):
+        run(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "kept"

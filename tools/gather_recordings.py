@@ -60,11 +60,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the recordings")
     output = parser.parse_args().output
+    for program in ("apt-get", "dpkg-deb"):
+        if not shutil.which(program):
+            raise SystemExit(f"error: {program} is missing; this needs Debian or one of its relatives")
     try:
+        output.mkdir(parents=True, exist_ok=True)  # before the downloads
         for package in tqdm(dict.fromkeys(choice.package for choice in CHOICES), "packages", unit="package"):
             gather(package, output)
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise SystemExit(problem(error)) from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {error.returncode}"]
+        raise SystemExit(f"error: {' '.join(map(str, error.cmd))} failed: {said[-1]}") from None
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from None
     for folder in sorted(path for path in output.iterdir() if path.is_dir()):
         print(f"{folder.name}: {len(list(folder.iterdir()))}")
 
@@ -103,14 +110,6 @@ def seconds(path: Path) -> float:
         return soundfile.info(path).duration
     except soundfile.SoundFileError:
         return 0.0
-
-
-def problem(error: FileNotFoundError | subprocess.CalledProcessError) -> str:
-    """One line about what kept a package from being had."""
-    if isinstance(error, FileNotFoundError):
-        return f"{error.filename} is missing; this needs Debian or one of its relatives"
-    said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {error.returncode}"]
-    return f"{' '.join(map(str, error.cmd))} failed: {said[-1]}"
 
 
 if __name__ == "__main__":

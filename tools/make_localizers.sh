@@ -23,6 +23,13 @@ make_scenes synthetic_validation 103 24 3 "${rooms[@]}" --split validation
 make_scenes rendered_validation 203 24 3 "${rendered[@]}" --split validation
 make_scenes test_2 301 40 2 "${rendered[@]}" --split test
 make_scenes test_3 302 40 3 "${rendered[@]}" --split test
+[ $# -gt 0 ] || set -- foa mic
+for name in "$@"; do
+  python recipes/train_doa.py --config "$name.yaml"
+  cp "runs/$name/best.safetensors" "seld/pretrained/$name.safetensors"
+  python tools/score_localizer.py --model "$name" --data $folder/test_{2,3}
+done
+
 if [ ! -d $folder/rooms ]; then
   python tools/make_foreign_rooms.py --output $folder/.rooms --rooms 20 --seed 12
   mv $folder/.rooms $folder/rooms
@@ -31,13 +38,10 @@ if [ ! -d $folder/recordings ]; then
   python tools/gather_recordings.py --output $folder/.recordings
   mv $folder/.recordings $folder/recordings
 fi
-[ $# -gt 0 ] || set -- foa mic
 for name in "$@"; do
-  python recipes/train_doa.py --config "$name.yaml"
-  cp "runs/$name/best.safetensors" "seld/pretrained/$name.safetensors"
   for sources in 2 3; do
     make_scenes "foreign_${sources}_$name" 60$((sources - 1)) 40 $sources --snr_db "[5,30]" --formats "$name" \
       --responses "$folder/rooms/$name" --events $folder/recordings
   done
-  python tools/score_localizer.py --model "$name" --data $folder/test_{2,3} $folder/foreign_{2,3}_"$name"
+  python tools/score_localizer.py --model "$name" --data $folder/foreign_{2,3}_"$name"
 done
